@@ -1,0 +1,54 @@
+//! What runs plans.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::{Batch, Error, KvConfig, Page, Plan};
+
+/// What an executor is set up for.
+#[derive(Clone, Debug)]
+pub struct ExecConfig {
+    /// Key-value pages.
+    pub kv: KvConfig,
+    /// Most tokens in a batch.
+    pub max_tokens: usize,
+    /// Most tokens of a batch whose logits are wanted.
+    pub max_outputs: usize,
+}
+
+/// Bytes that an executor holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryUse {
+    /// Weights held in a layout of the backend's own; 0 where the file's bytes are used in place.
+    pub weights: usize,
+    /// Key-value pages.
+    pub kv: usize,
+    /// Values between ops.
+    pub scratch: usize,
+}
+
+/// A device that can run plans.
+pub trait Backend: Send + Sync {
+    /// The backend's name, for logs and errors.
+    fn name(&self) -> String;
+
+    /// Readies a plan and its weights, given in the order of [`Plan::weights`]. Nothing stays allocated on an error.
+    fn prepare(&self, plan: &Arc<Plan>, weights: &[Bytes], config: &ExecConfig) -> Result<Box<dyn Executor>, Error>;
+
+    /// What [`Backend::prepare`] would hold, without doing it.
+    fn estimate(&self, plan: &Plan, config: &ExecConfig) -> Result<MemoryUse, Error>;
+}
+
+/// A plan that is ready to run on a device.
+pub trait Executor: Send {
+    /// Runs a batch. `inputs` and `outputs` are in the order of the plan's; each output is resized to
+    /// `[n_rows, width]`. Keys and values of the batch's tokens are in their pages afterwards.
+    fn run(&mut self, batch: &Batch, inputs: &[&[f32]], outputs: &mut [Vec<f32>]) -> Result<(), Error>;
+
+    /// Copies a page of a key-value group over another, in all layers of the group.
+    fn copy_page(&mut self, group: usize, from: Page, to: Page) -> Result<(), Error>;
+
+    /// What is held now.
+    fn memory(&self) -> MemoryUse;
+}

@@ -1,0 +1,169 @@
+//! What goes through a plan in one call: tokens of one or many sequences, and where their keys and values live.
+
+use crate::{Error, KvConfig, KvGroup, Plan};
+
+/// A page of key-value storage; the same index in every layer of its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Page(pub u32);
+
+/// The pages of one sequence in one group: position `p` lives in page `p / page_len`, at `p % page_len`.
+///
+/// `None` marks a page whose positions have slid out of the group's window and were given back.
+pub type PageTable = Vec<Option<Page>>;
+
+/// A ragged batch. Prefill, decode, verification and many users at once differ only in its numbers.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    tokens: Vec<u32>,
+    positions: Vec<u32>,
+    sequences: Vec<u32>,
+    outputs: Vec<u32>,
+    page_tables: Vec<Vec<PageTable>>,
+}
+
+impl Batch {
+    /// A batch of nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a sequence with its page table in each key-value group, in the order of [`Plan::kv_groups`]; returns its
+    /// number in this batch.
+    pub fn add_sequence(&mut self, page_tables: Vec<PageTable>) -> u32 {
+        self.page_tables.push(page_tables);
+        (self.page_tables.len() - 1) as u32
+    }
+
+    /// Adds a token. Tokens of a sequence come in the order of their positions.
+    pub fn add_token(&mut self, sequence: u32, token: u32, position: u32, wants_logits: bool) {
+        if wants_logits {
+            self.outputs.push(self.tokens.len() as u32);
+        }
+        self.tokens.push(token);
+        self.positions.push(position);
+        self.sequences.push(sequence);
+    }
+
+    /// Number of tokens.
+    pub fn n_tokens(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Number of rows of logits.
+    pub fn n_outputs(&self) -> usize {
+        self.outputs.len()
+    }
+
+    /// Token ids: `[n_tokens]`.
+    pub fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// Position of each token in its sequence: `[n_tokens]`.
+    pub fn positions(&self) -> &[u32] {
+        &self.positions
+    }
+
+    /// Sequence of each token: `[n_tokens]`.
+    pub fn sequences(&self) -> &[u32] {
+        &self.sequences
+    }
+
+    /// Tokens whose logits are wanted, as indices into the batch: `[n_outputs]`.
+    pub fn outputs(&self) -> &[u32] {
+        &self.outputs
+    }
+
+    /// The page table of a sequence in a group.
+    pub fn page_table(&self, sequence: u32, group: usize) -> &PageTable {
+        &self.page_tables[sequence as usize][group]
+    }
+
+    /// Checks everything that an executor relies on: token ids, sequences, and that every page that will be read or
+    /// written is there.
+    pub fn check(&self, plan: &Plan, groups: &[KvGroup], kv: &KvConfig) -> Result<(), Error> {
+        let n_vocab = plan.n_vocab();
+        for (i, (&token, &sequence)) in self.tokens.iter().zip(&self.sequences).enumerate() {
+            if n_vocab.is_some_and(|n| token as usize >= n) {
+                return Err(Error::Batch(format!("token {i} is {token}, and the vocabulary has {n_vocab:?} entries")));
+            }
+            if sequence as usize >= self.page_tables.len() {
+                return Err(Error::Batch(format!("token {i} belongs to sequence {sequence}, which was not added")));
+            }
+        }
+        for tables in &self.page_tables {
+            if tables.len() != groups.len() {
+                return Err(Error::Count { what: "page tables", expected: groups.len(), found: tables.len() });
+            }
+        }
+        for (g, group) in groups.iter().enumerate() {
+            self.check_pages(g, group, kv)?;
+        }
+        Ok(())
+    }
+
+    fn check_pages(&self, g: usize, group: &KvGroup, kv: &KvConfig) -> Result<(), Error> {
+        let mut last: Vec<Option<u32>> = vec![None; self.page_tables.len()];
+        for (&sequence, &position) in self.sequences.iter().zip(&self.positions) {
+            if last[sequence as usize].is_some_and(|p| position != p + 1) {
+                return Err(Error::Batch(format!("sequence {sequence} skips or repeats a position at {position}")));
+            }
+            let first_new = last[sequence as usize].is_none();
+            last[sequence as usize] = Some(position);
+            let seen = group.window.map_or(0, |w| (position as usize + 1).saturating_sub(w));
+            let from = if first_new { seen } else { position as usize };
+            let table = self.page_table(sequence, g);
+            for index in from / kv.page_len..=position as usize / kv.page_len {
+                match table.get(index) {
+                    Some(Some(page)) if (page.0 as usize) < kv.n_pages[g] => {}
+                    found => {
+                        let n = kv.n_pages[g];
+                        return Err(Error::Batch(format!(
+                            "sequence {sequence}, position {position}: expected a page below {n} at {index} of group \
+                             {g}, found {found:?}"
+                        )));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{KvElement, KvLayer, PlanBuilder};
+
+    fn plan() -> Plan {
+        let p = PlanBuilder::new();
+        let layer = p.kv_layer(KvLayer { n_kv_heads: 1, head_dim: 4, window: Some(4) });
+        let x = p.input(4);
+        p.kv_write(layer, x, x);
+        p.output(p.attention(layer, x, 1.0));
+        p.finish().unwrap()
+    }
+
+    fn check(table: PageTable, positions: &[u32]) -> Result<(), Error> {
+        let plan = plan();
+        let mut batch = Batch::new();
+        let s = batch.add_sequence(vec![table]);
+        for &position in positions {
+            batch.add_token(s, 0, position, false);
+        }
+        let kv = KvConfig { page_len: 2, n_pages: vec![3], element: KvElement::F32 };
+        batch.check(&plan, &plan.kv_groups(), &kv)
+    }
+
+    #[test]
+    fn pages_inside_the_window_must_be_there() {
+        let full = vec![Some(Page(0)), Some(Page(1)), Some(Page(2))];
+        assert!(check(full.clone(), &[3, 4, 5]).is_ok());
+        let slid = vec![None, Some(Page(1)), Some(Page(2))];
+        assert!(check(slid.clone(), &[5]).is_ok(), "positions 2..=5 are seen");
+        assert!(check(slid, &[4, 5]).is_err(), "position 4 sees position 1");
+        assert!(check(full.clone(), &[6]).is_err(), "no page for position 6");
+        assert!(check(vec![Some(Page(3))], &[0]).is_err(), "page 3 of 3");
+        assert!(check(full, &[3, 5]).is_err(), "position 4 is skipped");
+    }
+}
