@@ -1,0 +1,125 @@
+//! What the processor can do, found once and passed by value.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// An instruction set that this crate has kernels for, the plainest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Isa {
+    /// What every processor of the target has (SSE2 on x86-64), through plain Rust.
+    Generic,
+    /// AVX2 with FMA and F16C.
+    Avx2,
+}
+
+impl Isa {
+    /// Every instruction set, the plainest first.
+    pub const ALL: &[Isa] = &[Isa::Generic, Isa::Avx2];
+
+    /// The name used in kernel names and settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Generic => "generic",
+            Isa::Avx2 => "avx2",
+        }
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A name that is not one of [`Isa::ALL`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown instruction set `{0}`; expected `generic` or `avx2`")]
+pub struct UnknownIsa(String);
+
+impl FromStr for Isa {
+    type Err = UnknownIsa;
+
+    /// Parses the name, in any case.
+    fn from_str(name: &str) -> Result<Isa, UnknownIsa> {
+        let found = Isa::ALL.iter().copied().find(|isa| isa.name().eq_ignore_ascii_case(name));
+        found.ok_or_else(|| UnknownIsa(name.to_owned()))
+    }
+}
+
+/// The instruction sets that kernels may use.
+///
+/// A value says more than a flag: only [`Caps::detect`] finds anything beyond the generic set, so whoever holds an
+/// [`Avx2`] runs on a machine that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caps {
+    avx2: Option<Avx2>,
+}
+
+impl Caps {
+    /// What this machine has.
+    pub fn detect() -> Caps {
+        Caps { avx2: Avx2::detect() }
+    }
+
+    /// Nothing beyond the generic set.
+    pub fn generic() -> Caps {
+        Caps { avx2: None }
+    }
+
+    /// This machine's abilities up to and including `isa`; `None` if the machine does not have it.
+    pub fn with_isa(isa: Isa) -> Option<Caps> {
+        match isa {
+            Isa::Generic => Some(Caps::generic()),
+            Isa::Avx2 => Avx2::detect().map(|avx2| Caps { avx2: Some(avx2) }),
+        }
+    }
+
+    /// The best instruction set that may be used.
+    pub fn isa(&self) -> Isa {
+        if self.avx2.is_some() { Isa::Avx2 } else { Isa::Generic }
+    }
+
+    /// Proof that AVX2, FMA and F16C may be used.
+    pub fn avx2(&self) -> Option<Avx2> {
+        self.avx2
+    }
+}
+
+/// Proof that the processor has AVX2, FMA and F16C. It comes from [`Caps`] only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Avx2(());
+
+impl Avx2 {
+    #[cfg(target_arch = "x86_64")]
+    fn detect() -> Option<Avx2> {
+        let found =
+            is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
+        found.then_some(Avx2(()))
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn detect() -> Option<Avx2> {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_parse_back() {
+        for &isa in Isa::ALL {
+            assert_eq!(isa.name().to_uppercase().parse(), Ok(isa));
+        }
+        assert!("avx3".parse::<Isa>().unwrap_err().to_string().contains("avx3"));
+    }
+
+    #[test]
+    fn a_lower_instruction_set_can_be_forced() {
+        assert_eq!(Caps::with_isa(Isa::Generic), Some(Caps::generic()));
+        assert_eq!(Caps::generic().avx2(), None);
+        let detected = Caps::detect();
+        assert_eq!(Caps::with_isa(Isa::Avx2).is_some(), detected.isa() >= Isa::Avx2);
+    }
+}

@@ -1,0 +1,136 @@
+//! Panels of unsigned bytes, for quants of 4 and 5 bits.
+//!
+//! One `vpmaddubsw` and one addition take four columns of eight rows. The additions stay in 16 bits for a whole block of
+//! 32 (4 bits: 16 products of 15 * 127) or for half of it (5 bits: 8 products of 31 * 127); then one `vpmaddwd` widens
+//! them, and multiplies the integer scale in where the format has one.
+
+use std::arch::asm;
+use std::arch::x86_64::*;
+use std::ops::Range;
+
+use super::{Dots, Factors, Panel, ROWS, Sums, halves, interleave, parts};
+use crate::linear::activations::{TOKENS, TokenGroup};
+use crate::linear::integers::Unsigned;
+
+const COLS: usize = 1024;
+
+/// 16 rows of blocks `B` in unsigned bytes.
+#[repr(align(64))]
+pub(in super::super) struct Quads<B> {
+    /// `[four columns][row][4]`.
+    quants: [[[u8; 4]; ROWS]; COLS / 4],
+    /// `[32 columns][row]`: the integer scale, twice.
+    scales: [[[i16; 2]; ROWS]; COLS / 32],
+    factors: Factors<{ COLS / 32 }>,
+    block: std::marker::PhantomData<B>,
+}
+
+impl<B: Unsigned> Panel for Quads<B> {
+    type Block = B;
+    const COLS: usize = COLS;
+
+    fn new() -> Self {
+        Quads {
+            quants: [[[0; 4]; ROWS]; COLS / 4],
+            scales: [[[0; 2]; ROWS]; COLS / 32],
+            factors: Factors::new(),
+            block: std::marker::PhantomData,
+        }
+    }
+
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn unpack(&mut self, rows: &[u8], row_bytes: usize, blocks: Range<usize>) {
+        let mut quants = [[0u8; 256]; ROWS];
+        for (i, b) in blocks.enumerate() {
+            self.factors.clear(i);
+            for (r, row) in rows.chunks_exact(row_bytes).enumerate() {
+                let block: B = bytemuck::pod_read_unaligned(&row[b * size_of::<B>()..][..size_of::<B>()]);
+                block.unsigned(&mut quants[r]);
+                self.factors.unpack(i, r, &block);
+                let mut scales = [1; 8];
+                block.scales(&mut scales);
+                for s in 0..B::LEN / 32 {
+                    self.scales[i * (B::LEN / 32) + s][r] = [scales[s]; 2];
+                }
+            }
+            interleave(&quants, &mut self.quants[i * B::LEN / 4..][..B::LEN / 4]);
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,fma,f16c")]
+    unsafe fn multiply(&self, acts: &TokenGroup<'_>, blocks: Range<usize>, sums: &mut Sums) {
+        let first = blocks.start;
+        for b in blocks {
+            for p in 0..parts::<B>() {
+                let (part, act) = ((b - first) * parts::<B>() + p, b * parts::<B>() + p);
+                let quants = &self.quants[8 * part..][..8];
+                let quads = &acts.quads[8 * act..][..8];
+                let scales = &self.scales[part];
+                let mut dots = [[_mm256_setzero_si256(); 2]; TOKENS];
+                if B::BITS == 4 {
+                    add_products(&mut dots, dot_quads::<8>(quants, quads), scales);
+                } else {
+                    add_products(&mut dots, dot_quads::<4>(&quants[..4], &quads[..4]), scales);
+                    add_products(&mut dots, dot_quads::<4>(&quants[4..], &quads[4..]), scales);
+                }
+                if B::ZERO != 0 {
+                    for t in 0..TOKENS {
+                        let sums = _mm256_set1_epi32(bytemuck::cast(acts.sums[act][t]));
+                        let zero = _mm256_madd_epi16(sums, _mm256_set1_epi16(B::ZERO));
+                        dots[t][0] = _mm256_sub_epi32(dots[t][0], zero);
+                        dots[t][1] = _mm256_sub_epi32(dots[t][1], zero);
+                    }
+                }
+                self.factors.add_part::<B>((b - first, part), dots, acts, act, sums);
+            }
+        }
+    }
+}
+
+/// The products of 16 rows with four tokens, summed over `N` times two columns into each 16 bits.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn dot_quads<const N: usize>(rows: &[[[u8; 4]; ROWS]], acts: &[[[i8; 4]; TOKENS]]) -> Dots {
+    let zero = _mm256_setzero_si256();
+    let (mut a_low, mut b_low, mut c_low, mut d_low) = (zero, zero, zero, zero);
+    let (mut a_high, mut b_high, mut c_high, mut d_high) = (zero, zero, zero, zero);
+    for i in 0..N {
+        let [low, high] = halves(bytemuck::cast_ref(&rows[i]));
+        let [a, b, c, d] = acts[i];
+        let a = _mm256_set1_epi32(bytemuck::cast(a));
+        a_low = _mm256_add_epi16(a_low, _mm256_maddubs_epi16(low, a));
+        a_high = _mm256_add_epi16(a_high, _mm256_maddubs_epi16(high, a));
+        let b = _mm256_set1_epi32(bytemuck::cast(b));
+        b_low = _mm256_add_epi16(b_low, _mm256_maddubs_epi16(low, b));
+        b_high = _mm256_add_epi16(b_high, _mm256_maddubs_epi16(high, b));
+        let c = _mm256_set1_epi32(bytemuck::cast(c));
+        c_low = _mm256_add_epi16(c_low, _mm256_maddubs_epi16(low, c));
+        c_high = _mm256_add_epi16(c_high, _mm256_maddubs_epi16(high, c));
+        let d = _mm256_set1_epi32(bytemuck::cast(d));
+        d_low = _mm256_add_epi16(d_low, _mm256_maddubs_epi16(low, d));
+        d_high = _mm256_add_epi16(d_high, _mm256_maddubs_epi16(high, d));
+        // SAFETY: no instruction at all. It only keeps the compiler from computing one sum after the other, for which it
+        // would have to spill.
+        unsafe {
+            asm!(
+                "/* {0} {1} {2} {3} {4} {5} {6} {7} */",
+                inout(ymm_reg) a_low, inout(ymm_reg) a_high, inout(ymm_reg) b_low, inout(ymm_reg) b_high,
+                inout(ymm_reg) c_low, inout(ymm_reg) c_high, inout(ymm_reg) d_low, inout(ymm_reg) d_high,
+                options(nomem, nostack, preserves_flags)
+            );
+        }
+    }
+    [[a_low, a_high], [b_low, b_high], [c_low, c_high], [d_low, d_high]]
+}
+
+/// `dots += scales * products`, widened to 32 bits.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn add_products(dots: &mut Dots, products: Dots, scales: &[[i16; 2]; ROWS]) {
+    let [low, high] = halves(bytemuck::cast_ref(scales));
+    for t in 0..TOKENS {
+        dots[t][0] = _mm256_add_epi32(dots[t][0], _mm256_madd_epi16(products[t][0], low));
+        dots[t][1] = _mm256_add_epi32(dots[t][1], _mm256_madd_epi16(products[t][1], high));
+    }
+}

@@ -1,0 +1,188 @@
+//! Blocks of 256 with two levels of scales: Q2_K to Q6_K.
+
+use silhak_quant::blocks::{BlockQ2K, BlockQ3K, BlockQ4K, BlockQ5K, BlockQ6K};
+
+use super::{Integers, Unsigned};
+
+impl Integers for BlockQ2K {
+    const HAS_OFFSET: bool = true;
+
+    #[inline(always)]
+    fn scale(&self) -> f32 {
+        self.d.to_f32()
+    }
+
+    #[inline(always)]
+    fn offset(&self) -> f32 {
+        -self.dmin.to_f32()
+    }
+
+    #[inline(always)]
+    fn quants(&self, out: &mut [i16; 256]) {
+        for (s, out) in out.chunks_exact_mut(32).enumerate() {
+            let bytes = &self.qs[32 * (s / 4)..32 * (s / 4) + 32];
+            for (l, (out, &q)) in out.iter_mut().zip(bytes).enumerate() {
+                let scale = i16::from(self.scales[2 * s + l / 16] & 15);
+                *out = scale * i16::from((q >> (2 * (s % 4))) & 3);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn minima(&self, out: &mut [i16; 16]) {
+        *out = self.scales.map(|s| i16::from(s >> 4));
+    }
+}
+
+impl Integers for BlockQ3K {
+    #[inline(always)]
+    fn scale(&self) -> f32 {
+        self.d.to_f32()
+    }
+
+    #[inline(always)]
+    fn quants(&self, out: &mut [i16; 256]) {
+        for (s, out) in out.chunks_exact_mut(32).enumerate() {
+            let bytes = &self.qs[32 * (s / 4)..32 * (s / 4) + 32];
+            let scales = [2 * s, 2 * s + 1].map(|j| i16::from(BlockQ3K::scale(self, j)));
+            for (l, ((out, &q), &high)) in out.iter_mut().zip(bytes).zip(&self.hmask).enumerate() {
+                let low = i16::from((q >> (2 * (s % 4))) & 3);
+                let high = i16::from((high >> s) & 1);
+                *out = scales[l / 16] * ((low | (high << 2)) - 4);
+            }
+        }
+    }
+}
+
+impl Integers for BlockQ4K {
+    const HAS_OFFSET: bool = true;
+
+    #[inline(always)]
+    fn scale(&self) -> f32 {
+        self.d.to_f32()
+    }
+
+    #[inline(always)]
+    fn offset(&self) -> f32 {
+        -self.dmin.to_f32()
+    }
+
+    #[inline(always)]
+    fn quants(&self, out: &mut [i16; 256]) {
+        for (s, out) in out.chunks_exact_mut(32).enumerate() {
+            let scale = i16::from(self.scale_min(s).0);
+            let bytes = &self.qs[32 * (s / 2)..32 * (s / 2) + 32];
+            for (out, &q) in out.iter_mut().zip(bytes) {
+                *out = scale * i16::from((q >> (4 * (s % 2))) & 15);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn minima(&self, out: &mut [i16; 16]) {
+        for (j, out) in out.iter_mut().enumerate() {
+            *out = i16::from(self.scale_min(j / 2).1);
+        }
+    }
+}
+
+impl Integers for BlockQ5K {
+    const HAS_OFFSET: bool = true;
+
+    #[inline(always)]
+    fn scale(&self) -> f32 {
+        self.d.to_f32()
+    }
+
+    #[inline(always)]
+    fn offset(&self) -> f32 {
+        -self.dmin.to_f32()
+    }
+
+    #[inline(always)]
+    fn quants(&self, out: &mut [i16; 256]) {
+        for (s, out) in out.chunks_exact_mut(32).enumerate() {
+            let scale = i16::from(self.scale_min(s).0);
+            let bytes = &self.qs[32 * (s / 2)..32 * (s / 2) + 32];
+            for ((out, &q), &high) in out.iter_mut().zip(bytes).zip(&self.qh) {
+                *out = scale * i16::from(((q >> (4 * (s % 2))) & 15) | (((high >> s) & 1) << 4));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn minima(&self, out: &mut [i16; 16]) {
+        for (j, out) in out.iter_mut().enumerate() {
+            *out = i16::from(self.scale_min(j / 2).1);
+        }
+    }
+}
+
+impl Integers for BlockQ6K {
+    #[inline(always)]
+    fn scale(&self) -> f32 {
+        self.d.to_f32()
+    }
+
+    #[inline(always)]
+    fn quants(&self, out: &mut [i16; 256]) {
+        for (s, out) in out.chunks_exact_mut(32).enumerate() {
+            let (half, s4) = (s / 4, s % 4);
+            let low = &self.ql[64 * half + 32 * (s4 % 2)..][..32];
+            let high = &self.qh[32 * half..][..32];
+            let scales = [2 * s, 2 * s + 1].map(|j| i16::from(self.scales[j]));
+            for (l, (out, (&low, &high))) in out.iter_mut().zip(low.iter().zip(high)).enumerate() {
+                let q = ((low >> (4 * (s4 / 2))) & 15) | (((high >> (2 * s4)) & 3) << 4);
+                *out = scales[l / 16] * (i16::from(q) - 32);
+            }
+        }
+    }
+}
+
+impl Unsigned for BlockQ4K {
+    const BITS: u32 = 4;
+
+    #[inline(always)]
+    fn unsigned(&self, out: &mut [u8; 256]) {
+        four_bit_bytes(&self.qs, out);
+    }
+
+    #[inline(always)]
+    fn scales(&self, out: &mut [i16; 8]) {
+        for (j, out) in out.iter_mut().enumerate() {
+            *out = i16::from(self.scale_min(j).0);
+        }
+    }
+}
+
+impl Unsigned for BlockQ5K {
+    const BITS: u32 = 5;
+
+    #[inline(always)]
+    fn unsigned(&self, out: &mut [u8; 256]) {
+        four_bit_bytes(&self.qs, out);
+        for (s, out) in out.chunks_exact_mut(32).enumerate() {
+            for (out, &high) in out.iter_mut().zip(&self.qh) {
+                *out |= ((high >> s) & 1) << 4;
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn scales(&self, out: &mut [i16; 8]) {
+        for (j, out) in out.iter_mut().enumerate() {
+            *out = i16::from(self.scale_min(j).0);
+        }
+    }
+}
+
+/// The low 4 bits of Q4_K and Q5_K.
+#[inline(always)]
+fn four_bit_bytes(qs: &[u8; 128], out: &mut [u8; 256]) {
+    for (out, qs) in out.chunks_exact_mut(64).zip(qs.chunks_exact(32)) {
+        for (l, &q) in qs.iter().enumerate() {
+            out[l] = q & 15;
+            out[l + 32] = q >> 4;
+        }
+    }
+}
