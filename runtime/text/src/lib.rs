@@ -1,0 +1,15 @@
+//! Tokenizers, chat templates and streaming detokenization for GGUF vocabularies.
+
+#![forbid(unsafe_code)]
+
+mod detokenize;
+mod message;
+mod stop;
+mod template;
+mod tokenizer;
+
+pub use detokenize::Detokenizer;
+pub use message::{Message, ToolCall};
+pub use stop::{EmptyStopString, StopMatcher, StopStep};
+pub use template::{ChatTemplate, DateTime, RenderOptions, TEMPLATE_OPTIONS, TemplateError};
+pub use tokenizer::{Special, TokenType, Tokenizer, TokenizerError, VocabSource};
