@@ -1,0 +1,18 @@
+//! From a GGUF file to a plan: hyper-parameters, weights, and one file per architecture.
+//!
+//! [`Model::from_gguf`] picks the architecture by `general.architecture`, checks that every tensor is there in the right
+//! shape, and writes the forward pass as a [`silhak_ops::Plan`]. It knows no device.
+
+#![forbid(unsafe_code)]
+
+mod arch;
+mod error;
+mod hyper;
+mod model;
+mod rope;
+mod tensors;
+
+pub use arch::architectures;
+pub use error::Error;
+pub use hyper::HyperParams;
+pub use model::Model;
