@@ -1,0 +1,107 @@
+//! What can go wrong.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// An error of the library. The message says what to try next.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file could not be read as GGUF.
+    #[error("cannot read the model file '{}': {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: silhak_gguf::Error,
+    },
+    /// The metadata is not what a model needs.
+    #[error(transparent)]
+    Metadata(#[from] silhak_gguf::Error),
+    /// The model cannot be run.
+    #[error(transparent)]
+    Model(#[from] silhak_model::Error),
+    /// The vocabulary cannot be used.
+    #[error(transparent)]
+    Tokenizer(#[from] silhak_text::TokenizerError),
+    /// The chat template cannot be parsed or rendered.
+    #[error("the model's chat template: {0}")]
+    Template(#[from] silhak_text::TemplateError),
+    /// The model has no chat template.
+    #[error("this model has no chat template: it completes raw text; pass text instead of messages (`--raw`)")]
+    NoTemplate,
+    /// A stop string is empty.
+    #[error(transparent)]
+    StopString(#[from] silhak_text::EmptyStopString),
+    /// The model could not be prepared on the device.
+    #[error(transparent)]
+    Prepare(#[from] silhak_ops::Error),
+    /// A batch failed. Several sessions may have been part of it.
+    #[error(transparent)]
+    Run(Arc<silhak_ops::Error>),
+    /// The requested device is not there.
+    #[error("device '{found}' is not known; use auto, cpu or reference")]
+    UnknownDevice {
+        /// What was asked for.
+        found: String,
+    },
+    /// The requested instruction set is not one of this processor's.
+    #[error("this processor cannot run {isa} code; leave the instruction set out to use the best there is")]
+    IsaNotHere {
+        /// What was asked for.
+        isa: silhak_cpu::Isa,
+    },
+    /// An option makes no sense.
+    #[error("{option}: expected {expected}, found {found}")]
+    Option {
+        /// The option's name.
+        option: &'static str,
+        /// Its range.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
+    /// The prompt has no tokens.
+    #[error("the prompt is empty: there is nothing to continue")]
+    EmptyPrompt,
+    /// The prompt is longer than the context.
+    #[error(
+        "the prompt has {n_tokens} tokens and the context holds {n_ctx}; shorten it, or raise the context (`--ctx`)"
+    )]
+    PromptTooLong {
+        /// Tokens of the prompt.
+        n_tokens: usize,
+        /// Tokens that the context holds.
+        n_ctx: usize,
+    },
+    /// A token id is not in the vocabulary.
+    #[error("token {id} is not in the vocabulary of {n_vocab}")]
+    TokenOutOfRange {
+        /// The id.
+        id: u32,
+        /// Entries of the vocabulary.
+        n_vocab: usize,
+    },
+    /// All key-value pages are in use by sessions.
+    #[error(
+        "no memory is left for keys and values at position {position}: close another session, or load the model for more (`sequences`)"
+    )]
+    NoFreePages {
+        /// Where the sequence stopped.
+        position: usize,
+    },
+    /// The model gave numbers that are none, or bias and penalties left no token to choose.
+    #[error(
+        "the logits are not finite: the bias forbids every token, the file is damaged, or a kernel is wrong (compare with `--device reference`)"
+    )]
+    NotFinite,
+    /// Loading or scoring was cancelled.
+    #[error("cancelled before the end")]
+    Cancelled,
+    /// The engine thread is gone.
+    #[error("the engine has stopped after an internal error; load the model again")]
+    Stopped,
+    /// The engine thread could not be started.
+    #[error("cannot start the engine thread: {0}")]
+    Thread(io::Error),
+}

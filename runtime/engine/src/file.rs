@@ -1,0 +1,46 @@
+//! A model file, opened and checked but not loaded.
+
+use std::path::Path;
+
+use silhak_gguf::Gguf;
+use silhak_text::{ChatTemplate, Tokenizer};
+
+use crate::{Error, vocab};
+
+/// A model file whose metadata, tensors and forward pass have been checked; no weight has been read.
+#[derive(Debug)]
+pub struct ModelFile {
+    gguf: Gguf,
+    model: silhak_model::Model,
+}
+
+impl ModelFile {
+    /// Opens a GGUF file, or any shard of a split one.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let gguf = Gguf::open(path).map_err(|source| Error::File { path: path.into(), source })?;
+        let model = silhak_model::Model::from_gguf(&gguf)?;
+        Ok(ModelFile { gguf, model })
+    }
+
+    /// The file's metadata and tensors.
+    pub fn gguf(&self) -> &Gguf {
+        &self.gguf
+    }
+
+    /// The hyper-parameters and the forward pass.
+    pub fn model(&self) -> &silhak_model::Model {
+        &self.model
+    }
+
+    /// The tokenizer; `pre` overrides the pre-tokenizer that the file names.
+    pub fn tokenizer(&self, pre: Option<&str>) -> Result<Tokenizer, Error> {
+        vocab::tokenizer(self.gguf.metadata(), pre)
+    }
+
+    /// The chat template, if the file has one.
+    pub fn chat_template(&self) -> Result<Option<ChatTemplate>, Error> {
+        let source = self.gguf.metadata().opt_str("tokenizer.chat_template")?;
+        Ok(source.map(ChatTemplate::parse).transpose()?)
+    }
+}

@@ -1,0 +1,204 @@
+//! Text as it is generated.
+
+use std::time::{Duration, Instant};
+
+use silhak_text::{Detokenizer, StopMatcher};
+
+use crate::runner::Request;
+use crate::sampling::{Logprobs, Sampler};
+use crate::{Error, GenerateOptions, Session};
+
+/// Why a generation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FinishReason {
+    /// The model ended its turn, or a stop string was met.
+    Stop,
+    /// `max_tokens` were generated, or the context is full.
+    Length,
+    /// It was cancelled; what there is, is kept.
+    Cancelled,
+}
+
+impl FinishReason {
+    /// The name that chat APIs use.
+    pub fn name(self) -> &'static str {
+        match self {
+            FinishReason::Stop => "stop",
+            FinishReason::Length => "length",
+            FinishReason::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// A step of the answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Piece {
+    /// The token; `None` where text that was held back comes out at the end.
+    pub token: Option<u32>,
+    /// Whole characters. Empty while a character, or what may become a stop string, is not complete.
+    pub text: String,
+    /// Log-probabilities, where they were asked for.
+    pub logprobs: Option<Logprobs>,
+}
+
+/// What a generation has used so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt_tokens: usize,
+    /// Those of them that did not have to run, because the session had them stored.
+    pub cached_tokens: usize,
+    /// Tokens of the answer, without the one that ends the turn.
+    pub completion_tokens: usize,
+    /// Time for the prompt, up to the first token's logits.
+    pub prefill_time: Duration,
+    /// Time for all tokens after the first.
+    pub decode_time: Duration,
+    /// Tokens that ran in `decode_time`.
+    pub decoded_tokens: usize,
+}
+
+/// A running generation: an iterator of [`Piece`]s.
+#[derive(Debug)]
+pub struct Generation<'a> {
+    session: &'a mut Session,
+    options: GenerateOptions,
+    sampler: Sampler,
+    /// Tokens that have to run before the next one can be chosen.
+    pending: Vec<u32>,
+    detokenizer: Detokenizer,
+    stops: StopMatcher,
+    usage: Usage,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Running,
+    Done(FinishReason),
+    Failed,
+}
+
+impl<'a> Generation<'a> {
+    pub(crate) fn new(
+        session: &'a mut Session,
+        prompt: &[u32],
+        options: GenerateOptions,
+        sampler: Sampler,
+    ) -> Result<Self, Error> {
+        let cached_tokens = session.stored.len();
+        let state = if options.max_tokens == Some(0) { State::Done(FinishReason::Length) } else { State::Running };
+        Ok(Generation {
+            stops: StopMatcher::new(&options.stop)?,
+            pending: prompt[cached_tokens..].to_vec(),
+            usage: Usage { prompt_tokens: prompt.len(), cached_tokens, ..Usage::default() },
+            detokenizer: Detokenizer::new(),
+            session,
+            options,
+            sampler,
+            state,
+        })
+    }
+
+    /// What has been used so far.
+    pub fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    /// Why it ended; `None` while it runs, and after an error.
+    pub fn finish_reason(&self) -> Option<FinishReason> {
+        match self.state {
+            State::Done(reason) => Some(reason),
+            State::Running | State::Failed => None,
+        }
+    }
+
+    fn step(&mut self) -> Result<Piece, Error> {
+        if self.usage.prompt_tokens + self.usage.completion_tokens > self.session.model.n_ctx() {
+            return Ok(self.end(FinishReason::Length));
+        }
+        let started = Instant::now();
+        let n_run = self.pending.len();
+        let Some(logits) = self.run_pending()? else {
+            return Ok(self.end(FinishReason::Cancelled));
+        };
+        let token = self.sampler.sample(&logits)?;
+        if self.usage.completion_tokens == 0 {
+            self.usage.prefill_time += started.elapsed();
+        } else {
+            self.usage.decode_time += started.elapsed();
+            self.usage.decoded_tokens += n_run;
+        }
+        let tokenizer = self.session.model.tokenizer();
+        if tokenizer.is_end_of_generation(token) && !self.options.ignore_end {
+            return Ok(self.end(FinishReason::Stop));
+        }
+        self.pending = vec![token];
+        self.usage.completion_tokens += 1;
+        let step = self.stops.push(self.detokenizer.push(tokenizer.token_bytes(token)));
+        let mut text = step.text.to_owned();
+        if step.stopped.is_some() {
+            self.state = State::Done(FinishReason::Stop);
+        } else if self.options.max_tokens == Some(self.usage.completion_tokens) {
+            self.state = State::Done(FinishReason::Length);
+            text += &self.flush();
+        }
+        let logprobs = self.options.logprobs.map(|n| Logprobs::new(&logits, token, n)).transpose()?;
+        Ok(Piece { token: Some(token), text, logprobs })
+    }
+
+    /// Runs the pending tokens in batches; the logits of the last, or `None` when cancelled.
+    fn run_pending(&mut self) -> Result<Option<Vec<f32>>, Error> {
+        let Session { model, sequence, stored } = &mut *self.session;
+        let runner = &model.shared.runner;
+        let pending = std::mem::take(&mut self.pending);
+        let mut logits = Vec::new();
+        for chunk in pending.chunks(runner.max_tokens()) {
+            if self.options.cancel.is_cancelled() {
+                return Ok(None);
+            }
+            sequence.reserve(chunk.len())?;
+            let (start, tables) = (sequence.len(), sequence.tables().to_vec());
+            let n_outputs =
+                usize::from(stored.len() + chunk.len() == self.usage.prompt_tokens + self.usage.completion_tokens);
+            logits = runner.run(Request { tokens: chunk.to_vec(), start, tables, n_outputs })?;
+            sequence.advance(chunk.len());
+            stored.extend_from_slice(chunk);
+        }
+        Ok(Some(logits))
+    }
+
+    /// Ends without a token; text held back comes out.
+    fn end(&mut self, reason: FinishReason) -> Piece {
+        self.state = State::Done(reason);
+        Piece { text: self.flush(), ..Piece::default() }
+    }
+
+    /// The rest of the text: it can no longer become a character or a stop string.
+    fn flush(&mut self) -> String {
+        let step = self.stops.push(self.detokenizer.finish());
+        let mut text = step.text.to_owned();
+        if step.stopped.is_none() {
+            text += self.stops.finish();
+        }
+        text
+    }
+}
+
+impl Iterator for Generation<'_> {
+    type Item = Result<Piece, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.state != State::Running {
+            return None;
+        }
+        let piece = self.step();
+        match &piece {
+            Err(_) => self.state = State::Failed,
+            // The end of a turn that leaves no text is no step of the answer.
+            Ok(piece) if piece.token.is_none() && piece.text.is_empty() => return None,
+            Ok(_) => {}
+        }
+        Some(piece)
+    }
+}

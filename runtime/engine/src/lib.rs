@@ -1,0 +1,54 @@
+//! Runs large Korean language models, quantized to 4 and 8 bits, on one machine.
+//!
+//! ```no_run
+//! use silhak::{ChatOptions, GenerateOptions, LoadOptions, Message, Model};
+//!
+//! # fn main() -> Result<(), silhak::Error> {
+//! let model = Model::load("model.gguf", LoadOptions::default())?;
+//! let mut session = model.session();
+//! let prompt = model.chat_prompt(&[Message::user("대한민국의 수도는 어디인가요?")], &ChatOptions::default())?;
+//! for piece in session.generate(&prompt, GenerateOptions::default())? {
+//!     print!("{}", piece?.text);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A [`Model`] is immutable, cheap to clone and shared between threads; a [`Session`] is one timeline. The engine thread
+//! owns the device. Nothing here is global: two models do not know of each other.
+
+#![forbid(unsafe_code)]
+
+mod cancel;
+mod device;
+mod error;
+mod estimate;
+mod file;
+mod generation;
+mod model;
+mod options;
+mod pages;
+mod prompt;
+mod runner;
+mod sampling;
+mod session;
+mod vocab;
+
+pub use cancel::CancelToken;
+pub use device::Device;
+pub use error::Error;
+pub use estimate::Estimate;
+pub use file::ModelFile;
+pub use generation::{FinishReason, Generation, Piece, Usage};
+pub use model::Model;
+pub use options::{DEFAULT_CTX, GenerateOptions, LoadOptions, Progress};
+pub use prompt::ChatOptions;
+pub use sampling::{Logprobs, SamplingOptions, TokenLogprob};
+pub use session::Session;
+pub use vocab::tokenizer;
+
+pub use silhak_cpu as cpu;
+pub use silhak_gguf as gguf;
+pub use silhak_model::{Error as ModelError, HyperParams, architectures};
+pub use silhak_ops::Error as BackendError;
+pub use silhak_text::{DateTime, Message, Special, Tokenizer};

@@ -1,0 +1,225 @@
+//! A loaded model.
+
+use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use silhak_model::HyperParams;
+use silhak_ops::MemoryUse;
+use silhak_text::{ChatTemplate, Message, Special, Tokenizer};
+
+use crate::options::{LoadOptions, Progress};
+use crate::pages::{PagePool, Sequence};
+use crate::runner::{Request, Runner};
+use crate::sampling::log_softmax_at;
+use crate::{CancelToken, ChatOptions, Device, Error, ModelFile, Session, estimate, prompt};
+
+/// A model that is ready to answer. Cheap to clone; clones share everything.
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub(crate) shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) runner: Runner,
+    pub(crate) pool: Arc<PagePool>,
+    pub(crate) tokenizer: Tokenizer,
+    pub(crate) n_ctx: usize,
+    template: Option<ChatTemplate>,
+    hyper: HyperParams,
+    load_time: Duration,
+}
+
+impl Model {
+    /// Loads a GGUF file, or any shard of a split one.
+    pub fn load(path: impl AsRef<Path>, options: LoadOptions) -> Result<Self, Error> {
+        let started = Instant::now();
+        let path = path.as_ref();
+        let file = ModelFile::open(path)?;
+        let tokenizer = file.tokenizer(options.pre.as_deref())?;
+        let template = file.chat_template()?;
+        let n_ctx = estimate::n_ctx(&file, &options)?;
+        let config = estimate::exec_config(&file, &options)?;
+        read_through(file.model().weights(), &options)?;
+
+        let (plan, weights) = (file.model().plan(), file.model().weights());
+        let backend = Device::backend(&options)?;
+        let executor = backend.prepare(plan, weights, &config)?;
+        let pool = PagePool::new(&plan.kv_groups(), &config.kv.n_pages, config.kv.page_len);
+        let shared = Shared {
+            runner: Runner::start(executor, config.max_tokens, config.max_outputs)?,
+            pool: Arc::new(pool),
+            tokenizer,
+            n_ctx,
+            template,
+            hyper: file.model().hyper_params().clone(),
+            load_time: started.elapsed(),
+        };
+        shared.log(path, &backend.name(), &options, file.model().weight_bytes());
+        Ok(Model { shared: Arc::new(shared) })
+    }
+
+    /// A new, empty timeline.
+    pub fn session(&self) -> Session {
+        Session::new(self.clone())
+    }
+
+    /// The model's sizes.
+    pub fn hyper_params(&self) -> &HyperParams {
+        &self.shared.hyper
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.shared.tokenizer
+    }
+
+    /// Context length of a session, in tokens.
+    pub fn n_ctx(&self) -> usize {
+        self.shared.n_ctx
+    }
+
+    /// Whether the model has a chat template; one without completes raw text.
+    pub fn can_chat(&self) -> bool {
+        self.shared.template.is_some()
+    }
+
+    /// How long loading took.
+    pub fn load_time(&self) -> Duration {
+        self.shared.load_time
+    }
+
+    /// What the device holds for the model, beside the mapped file.
+    pub fn memory(&self) -> MemoryUse {
+        self.shared.runner.memory()
+    }
+
+    /// The tokens of raw text, with the model's own rule for a first token (BOS). Special tokens in it are plain text.
+    pub fn text_prompt(&self, text: &str) -> Vec<u32> {
+        let tokens = self.shared.tokenizer.encode(text, Special::Ignore);
+        self.shared.tokenizer.with_bos(tokens)
+    }
+
+    /// The tokens of a conversation through the model's chat template, ready for the answer. Special tokens spelled in
+    /// the messages, the tools and the variables stay plain text.
+    pub fn chat_prompt(&self, messages: &[Message], options: &ChatOptions) -> Result<Vec<u32>, Error> {
+        let template = self.shared.template.as_ref().ok_or(Error::NoTemplate)?;
+        prompt::chat(&self.shared.tokenizer, template, messages, options)
+    }
+
+    /// The negative log-likelihood of each token but the first given those before it, in nats: `[n_tokens - 1]`.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] after `cancel`, and what a prompt is refused for.
+    pub fn score(&self, tokens: &[u32], cancel: &CancelToken) -> Result<Vec<f64>, Error> {
+        let Shared { runner, pool, n_ctx, hyper, .. } = self.shared.as_ref();
+        check_prompt(tokens, *n_ctx, hyper.n_vocab)?;
+        let mut sequence = Sequence::new(Arc::clone(pool));
+        let mut nll = Vec::with_capacity(tokens.len() - 1);
+        for chunk in tokens.chunks(runner.max_outputs()) {
+            if cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let start = sequence.len();
+            sequence.reserve(chunk.len())?;
+            let (tables, n_outputs) = (sequence.tables().to_vec(), chunk.len());
+            let logits = runner.run(Request { tokens: chunk.to_vec(), start, tables, n_outputs })?;
+            sequence.advance(chunk.len());
+            for (row, &next) in logits.chunks_exact(hyper.n_vocab).zip(&tokens[start + 1..]) {
+                nll.push(-log_softmax_at(row, next)?);
+            }
+        }
+        Ok(nll)
+    }
+
+    /// The logits after each of `tokens`, run as batches of `n_batch`: `[n_tokens, n_vocab]`. For comparisons.
+    pub fn logits(&self, tokens: &[u32], n_batch: usize) -> Result<Vec<f32>, Error> {
+        let Shared { runner, pool, n_ctx, hyper, .. } = self.shared.as_ref();
+        check_prompt(tokens, *n_ctx, hyper.n_vocab)?;
+        let mut sequence = Sequence::new(Arc::clone(pool));
+        let mut logits = Vec::new();
+        for chunk in tokens.chunks(n_batch.clamp(1, runner.max_outputs())) {
+            sequence.reserve(chunk.len())?;
+            let (start, tables) = (sequence.len(), sequence.tables().to_vec());
+            logits.extend(runner.run(Request { tokens: chunk.to_vec(), start, tables, n_outputs: chunk.len() })?);
+            sequence.advance(chunk.len());
+        }
+        Ok(logits)
+    }
+}
+
+impl Shared {
+    /// Tells the log what was loaded.
+    fn log(&self, file: &Path, backend: &str, options: &LoadOptions, weight_bytes: u64) {
+        let memory = self.runner.memory();
+        tracing::info!(
+            file = %file.display(),
+            backend,
+            threads = options.device.threads(options),
+            n_ctx = self.n_ctx,
+            weight_bytes,
+            kv_bytes = memory.kv,
+            scratch_bytes = memory.scratch,
+            load_time = ?self.load_time,
+            "model loaded"
+        );
+        tracing::debug!(
+            architecture = self.hyper.architecture,
+            n_vocab = self.hyper.n_vocab,
+            n_layers = self.hyper.n_layers,
+            n_ctx_train = self.hyper.n_ctx_train,
+            pre = self.tokenizer.pre(),
+            chat_template = self.template.is_some(),
+            sequences = options.sequences,
+            max_batch = options.max_batch,
+            page_len = options.page_len,
+            "model"
+        );
+    }
+}
+
+pub(crate) fn check_prompt(tokens: &[u32], n_ctx: usize, n_vocab: usize) -> Result<(), Error> {
+    if tokens.is_empty() {
+        return Err(Error::EmptyPrompt);
+    }
+    if tokens.len() > n_ctx {
+        return Err(Error::PromptTooLong { n_tokens: tokens.len(), n_ctx });
+    }
+    match tokens.iter().find(|&&id| id as usize >= n_vocab) {
+        Some(&id) => Err(Error::TokenOutOfRange { id, n_vocab }),
+        None => Ok(()),
+    }
+}
+
+/// Touches every page of the weights, so that reading the disk happens here, seen and stoppable, and not in the first
+/// answer.
+fn read_through(weights: &[Bytes], options: &LoadOptions) -> Result<(), Error> {
+    const CHUNK: usize = 16 << 20;
+    const OS_PAGE: usize = 4096;
+    let total = weights.iter().map(|w| w.len() as u64).sum();
+    let mut bytes = 0;
+    for chunk in weights.iter().flat_map(|w| w.chunks(CHUNK)) {
+        if options.cancel.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        black_box(chunk.iter().step_by(OS_PAGE).fold(0u8, |sum, &byte| sum.wrapping_add(byte)));
+        bytes += chunk.len() as u64;
+        if let Some(progress) = &options.progress {
+            progress(Progress { bytes, total });
+        }
+    }
+    Ok(())
+}
+
+/// Models and what belongs to them go wherever an app wants them.
+const _: () = {
+    const fn send_sync<T: Send + Sync>() {}
+    const fn send<T: Send>() {}
+    send_sync::<Model>();
+    send_sync::<CancelToken>();
+    send_sync::<Error>();
+    send::<Session>();
+};

@@ -1,0 +1,96 @@
+//! How a model is loaded, and how text is generated.
+
+use std::fmt;
+use std::num::NonZero;
+use std::sync::Arc;
+
+use silhak_cpu::Isa;
+
+use crate::{CancelToken, Device, SamplingOptions};
+
+/// Context length where the caller asks for none, in tokens; less if the model was trained on less.
+pub const DEFAULT_CTX: usize = 4096;
+
+/// How much of a model file has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes read.
+    pub bytes: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+/// How a model is loaded.
+#[derive(Clone)]
+pub struct LoadOptions {
+    /// What runs it.
+    pub device: Device,
+    /// CPU threads; `None` takes one per physical core that the process may use.
+    pub threads: Option<NonZero<usize>>,
+    /// Best instruction set that CPU kernels may use; `None` takes the best that the processor has.
+    pub isa: Option<Isa>,
+    /// Context length of a session, in tokens; `None` is [`DEFAULT_CTX`], or what the model was trained on if that is
+    /// less.
+    pub n_ctx: Option<usize>,
+    /// Sessions that can fill their context at the same time. More can be open, as long as they stay shorter.
+    pub sequences: usize,
+    /// Most tokens of a prompt that run as one batch. Cancelling takes effect between batches.
+    pub max_batch: usize,
+    /// Tokens per page of keys and values.
+    pub page_len: usize,
+    /// Overrides the pre-tokenizer that the file names (`tokenizer.ggml.pre`).
+    pub pre: Option<String>,
+    /// Called while the file is read, on the loading thread.
+    pub progress: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
+    /// Stops the loading.
+    pub cancel: CancelToken,
+}
+
+impl Default for LoadOptions {
+    fn default() -> Self {
+        LoadOptions {
+            device: Device::Auto,
+            threads: None,
+            isa: None,
+            n_ctx: None,
+            sequences: 1,
+            max_batch: 512,
+            page_len: 64,
+            pre: None,
+            progress: None,
+            cancel: CancelToken::new(),
+        }
+    }
+}
+
+impl fmt::Debug for LoadOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadOptions")
+            .field("device", &self.device)
+            .field("threads", &self.threads)
+            .field("isa", &self.isa)
+            .field("n_ctx", &self.n_ctx)
+            .field("sequences", &self.sequences)
+            .field("max_batch", &self.max_batch)
+            .field("page_len", &self.page_len)
+            .field("pre", &self.pre)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How text is generated.
+#[derive(Clone, Debug, Default)]
+pub struct GenerateOptions {
+    /// How each token is chosen.
+    pub sampling: SamplingOptions,
+    /// Most tokens of the answer; `None` goes on until the model ends or the context is full.
+    pub max_tokens: Option<usize>,
+    /// Texts that end the answer; they are not part of it.
+    pub stop: Vec<String>,
+    /// Reports the log-probability of each token, and of this many most likely ones.
+    pub logprobs: Option<usize>,
+    /// Goes on where the model ends its turn, for benchmarks.
+    pub ignore_end: bool,
+    /// Stops the generation; what there is by then is kept.
+    pub cancel: CancelToken,
+}

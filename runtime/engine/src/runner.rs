@@ -1,0 +1,181 @@
+//! The engine thread: it owns the executor, and turns waiting requests into batches.
+//!
+//! Requests of several sessions that wait at the same time run as one batch, so users share the reading of the weights.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::thread::{self, JoinHandle};
+
+use silhak_ops::{Batch, Executor, MemoryUse, PageTable};
+
+use crate::Error;
+
+/// Tokens of one sequence to run.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// The tokens, at most the runner's `max_tokens`. [`Runner::run`] refuses more.
+    pub(crate) tokens: Vec<u32>,
+    /// Position of the first.
+    pub(crate) start: usize,
+    /// Where the sequence's keys and values live.
+    pub(crate) tables: Vec<PageTable>,
+    /// How many of the last tokens' logits are wanted, at most the runner's `max_outputs`. Likewise.
+    pub(crate) n_outputs: usize,
+}
+
+struct Job {
+    request: Request,
+    reply: SyncSender<Result<Vec<f32>, Error>>,
+}
+
+/// The engine thread's handle.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    memory: MemoryUse,
+    max_tokens: usize,
+    max_outputs: usize,
+}
+
+impl Runner {
+    pub(crate) fn start(executor: Box<dyn Executor>, max_tokens: usize, max_outputs: usize) -> Result<Self, Error> {
+        let memory = executor.memory();
+        let (jobs, waiting) = mpsc::channel();
+        let serve = move || serve(executor, &waiting, max_tokens, max_outputs);
+        let thread = thread::Builder::new().name("silhak-engine".into()).spawn(serve).map_err(Error::Thread)?;
+        Ok(Runner { jobs: Some(jobs), thread: Some(thread), memory, max_tokens, max_outputs })
+    }
+
+    /// What the executor holds.
+    pub(crate) fn memory(&self) -> MemoryUse {
+        self.memory
+    }
+
+    /// Most tokens in a request.
+    pub(crate) fn max_tokens(&self) -> usize {
+        self.max_tokens
+    }
+
+    /// Most rows of logits in a request.
+    pub(crate) fn max_outputs(&self) -> usize {
+        self.max_outputs
+    }
+
+    /// Runs a request and waits for its logits: `[n_outputs, n_vocab]`.
+    pub(crate) fn run(&self, request: Request) -> Result<Vec<f32>, Error> {
+        let (n_tokens, n_outputs) = (request.tokens.len(), request.n_outputs);
+        let most_outputs = self.max_outputs.min(n_tokens);
+        if n_tokens > self.max_tokens || n_outputs > most_outputs {
+            return Err(Error::Run(Arc::new(silhak_ops::Error::Batch(format!(
+                "expected at most {} tokens and {most_outputs} outputs, found {n_tokens} and {n_outputs}",
+                self.max_tokens
+            )))));
+        }
+        let (reply, answer) = mpsc::sync_channel(1);
+        let jobs = self.jobs.as_ref().ok_or(Error::Stopped)?;
+        jobs.send(Job { request, reply }).map_err(|_| Error::Stopped)?;
+        answer.recv().map_err(|_| Error::Stopped)?
+    }
+}
+
+impl Drop for Runner {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has already answered its callers with `Error::Stopped`.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(mut executor: Box<dyn Executor>, waiting: &Receiver<Job>, max_tokens: usize, max_outputs: usize) {
+    let mut next = None;
+    loop {
+        let Some(first) = next.take().or_else(|| waiting.recv().ok()) else { return };
+        let mut jobs = vec![first];
+        let (mut n_tokens, mut n_outputs) = (jobs[0].request.tokens.len(), jobs[0].request.n_outputs);
+        while let Ok(job) = waiting.try_recv() {
+            n_tokens += job.request.tokens.len();
+            n_outputs += job.request.n_outputs;
+            if n_tokens > max_tokens || n_outputs > max_outputs {
+                next = Some(job);
+                break;
+            }
+            jobs.push(job);
+        }
+        run_together(executor.as_mut(), jobs);
+    }
+}
+
+/// Runs jobs as one batch and answers each. A caller that no longer waits is not an error.
+fn run_together(executor: &mut dyn Executor, jobs: Vec<Job>) {
+    let mut batch = Batch::new();
+    let mut replies = Vec::with_capacity(jobs.len());
+    for Job { request, reply } in jobs {
+        let sequence = batch.add_sequence(request.tables);
+        let first_output = request.tokens.len() - request.n_outputs;
+        for (i, token) in request.tokens.into_iter().enumerate() {
+            batch.add_token(sequence, token, (request.start + i) as u32, i >= first_output);
+        }
+        replies.push((request.n_outputs, reply));
+    }
+    tracing::trace!(n_sequences = replies.len(), n_tokens = batch.n_tokens(), n_outputs = batch.n_outputs(), "batch");
+    let mut logits = [Vec::new()];
+    match executor.run(&batch, &[], &mut logits) {
+        Ok(()) => {
+            let n_vocab = logits[0].len() / batch.n_outputs().max(1);
+            let mut rows = logits[0].as_slice();
+            for (n, reply) in replies {
+                let (own, rest) = rows.split_at(n * n_vocab);
+                let _ = reply.send(Ok(own.to_vec()));
+                rows = rest;
+            }
+        }
+        Err(error) => {
+            let error = Arc::new(error);
+            for (_, reply) in replies {
+                let _ = reply.send(Err(Error::Run(Arc::clone(&error))));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use silhak_ops::Page;
+
+    /// Gives each output the position of its token, as logits of a vocabulary of two.
+    struct Echo;
+
+    impl Executor for Echo {
+        fn run(&mut self, batch: &Batch, _: &[&[f32]], outputs: &mut [Vec<f32>]) -> Result<(), silhak_ops::Error> {
+            let position = |&token: &u32| batch.positions()[token as usize] as f32;
+            outputs[0] = batch.outputs().iter().map(position).flat_map(|x| [x, -x]).collect();
+            Ok(())
+        }
+
+        fn copy_page(&mut self, _: usize, _: Page, _: Page) -> Result<(), silhak_ops::Error> {
+            Ok(())
+        }
+
+        fn memory(&self) -> MemoryUse {
+            MemoryUse::default()
+        }
+    }
+
+    #[test]
+    fn requests_beyond_the_limits_are_refused_and_others_still_run() {
+        let runner = Runner::start(Box::new(Echo), 4, 2).unwrap();
+        let run = |n_tokens, n_outputs| {
+            runner.run(Request { tokens: vec![0; n_tokens], start: 10, tables: Vec::new(), n_outputs })
+        };
+        for (n_tokens, n_outputs) in [(5, 1), (4, 3), (1, 2), (0, 1)] {
+            let error = run(n_tokens, n_outputs).unwrap_err().to_string();
+            assert!(error.contains(&format!("found {n_tokens} and {n_outputs}")), "{error}");
+        }
+        assert_eq!(run(4, 2).unwrap(), [12.0, -12.0, 13.0, -13.0]);
+        assert_eq!(run(3, 0).unwrap(), [0.0; 0]);
+    }
+}

@@ -1,0 +1,54 @@
+//! One timeline of a model.
+
+use std::sync::Arc;
+
+use crate::generation::Generation;
+use crate::pages::Sequence;
+use crate::sampling::Sampler;
+use crate::{Error, GenerateOptions, Model, model};
+
+/// One timeline: what the model has read and written so far. Dropping it frees its keys and values.
+///
+/// A prompt that begins like what is stored costs only what is new in it, so a conversation is rendered as a whole for
+/// every turn and still runs each turn once.
+#[derive(Debug)]
+pub struct Session {
+    pub(crate) model: Model,
+    pub(crate) sequence: Sequence,
+    /// The tokens whose keys and values are stored: `[sequence.len()]`.
+    pub(crate) stored: Vec<u32>,
+}
+
+impl Session {
+    pub(crate) fn new(model: Model) -> Self {
+        let sequence = Sequence::new(Arc::clone(&model.shared.pool));
+        Session { model, sequence, stored: Vec::new() }
+    }
+
+    /// The model that the session runs on.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Continues `prompt`. Nothing runs before the first piece is asked for; dropping the result stops the work.
+    pub fn generate(&mut self, prompt: &[u32], options: GenerateOptions) -> Result<Generation<'_>, Error> {
+        let n_vocab = self.model.hyper_params().n_vocab;
+        model::check_prompt(prompt, self.model.n_ctx(), n_vocab)?;
+        let sampler = Sampler::new(&options.sampling, prompt, n_vocab)?;
+        self.keep_common_prefix(prompt);
+        Generation::new(self, prompt, options, sampler)
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.sequence.truncate(0);
+        self.stored.clear();
+    }
+
+    /// Keeps the keys and values that `prompt` begins with, all but its last token, whose logits are needed.
+    fn keep_common_prefix(&mut self, prompt: &[u32]) {
+        let common = self.stored.iter().zip(prompt).take_while(|(a, b)| a == b).count();
+        self.sequence.truncate(common.min(prompt.len() - 1));
+        self.stored.truncate(self.sequence.len());
+    }
+}
