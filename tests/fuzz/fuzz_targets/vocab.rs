@@ -1,0 +1,15 @@
+//! Any metadata as a vocabulary, and any text in it.
+
+#![no_main]
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
+use silhak_fuzz::{gguf_mutator, vocab};
+
+fuzz_target!(|bytes: &[u8]| {
+    // What is wrong with a vocabulary is for the plain tests to know.
+    let _ = vocab::check(bytes);
+});
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    gguf_mutator::mutate_half(data, size, max_size, seed).unwrap_or_else(|| fuzzer_mutate(data, size, max_size))
+});
