@@ -1,0 +1,99 @@
+//! An answer as it comes from the model.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use silhak::{FinishReason, GenerateOptions, Session, Usage};
+
+use crate::messages::Stats;
+use crate::system;
+
+/// An answer and how it came about.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) text: String,
+    pub(crate) ids: Vec<u32>,
+    pub(crate) finish_reason: FinishReason,
+    pub(crate) usage: Usage,
+    /// When the first token was there.
+    pub(crate) first_token: Option<Instant>,
+}
+
+/// Generates an answer and hands each piece of it to `write`.
+pub(crate) fn stream(
+    session: &mut Session,
+    prompt: &[u32],
+    options: GenerateOptions,
+    mut write: impl FnMut(&str) -> io::Result<()>,
+) -> anyhow::Result<Answer> {
+    let mut generation = session.generate(prompt, options)?;
+    let (mut text, mut ids, mut first_token) = (String::new(), Vec::new(), None);
+    for piece in generation.by_ref() {
+        let piece = piece?;
+        first_token.get_or_insert_with(Instant::now);
+        ids.extend(piece.token);
+        text += &piece.text;
+        write(&piece.text)?;
+    }
+    // It has ended without an error, so it has a reason; a generation that was never run would have none.
+    let finish_reason = generation.finish_reason().unwrap_or(FinishReason::Stop);
+    Ok(Answer { text, ids, finish_reason, usage: generation.usage(), first_token })
+}
+
+impl Answer {
+    /// What `--stats` tells.
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            prompt_tokens: self.usage.prompt_tokens - self.usage.cached_tokens,
+            prefill_tps: self.prefill_tps(),
+            completion_tokens: self.usage.completion_tokens,
+            decode_tps: self.decode_tps(),
+            peak_rss: system::peak_rss(),
+            ..Stats::default()
+        }
+    }
+
+    /// Tokens of the prompt that were read in a second.
+    pub(crate) fn prefill_tps(&self) -> Option<f64> {
+        per_second(self.usage.prompt_tokens - self.usage.cached_tokens, self.usage.prefill_time)
+    }
+
+    /// Tokens that were written in a second, after the first.
+    pub(crate) fn decode_tps(&self) -> Option<f64> {
+        per_second(self.usage.decoded_tokens, self.usage.decode_time)
+    }
+}
+
+/// Token counts as chat APIs give them.
+#[derive(Debug, Serialize)]
+pub(crate) struct UsageJson {
+    prompt_tokens: usize,
+    cached_tokens: usize,
+    completion_tokens: usize,
+    total_tokens: usize,
+}
+
+impl From<Usage> for UsageJson {
+    fn from(usage: Usage) -> Self {
+        let Usage { prompt_tokens, cached_tokens, completion_tokens, .. } = usage;
+        Self { prompt_tokens, cached_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens }
+    }
+}
+
+/// A rate; none where nothing was done.
+pub(crate) fn per_second(count: usize, time: Duration) -> Option<f64> {
+    (count > 0 && !time.is_zero()).then(|| count as f64 / time.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_done_has_no_rate() {
+        assert_eq!(per_second(0, Duration::from_secs(1)), None);
+        assert_eq!(per_second(3, Duration::ZERO), None);
+        assert_eq!(per_second(3, Duration::from_millis(500)), Some(6.0));
+    }
+}

@@ -1,0 +1,223 @@
+//! The arguments of the verbs that open or run a model.
+
+use std::num::NonZero;
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use silhak::cpu::Isa;
+use silhak::{Device, SamplingOptions};
+
+use super::ConsentArgs;
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DeviceArgs {
+    /// What runs the model
+    #[arg(long, env = "SILHAK_DEVICE", default_value = "auto", value_parser = device_parser())]
+    pub(crate) device: Device,
+
+    /// CPU threads; by default one per physical core
+    #[arg(long, env = "SILHAK_THREADS", value_name = "N")]
+    pub(crate) threads: Option<NonZero<usize>>,
+
+    /// Best instruction set that CPU kernels may use; by default the best that the processor has
+    #[arg(long, env = "SILHAK_ISA", value_parser = isa_parser())]
+    pub(crate) isa: Option<Isa>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct EngineArgs {
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+
+    /// Context length in tokens; by default 4096, or what the model was trained on if that is less
+    #[arg(long, env = "SILHAK_CTX", value_name = "N")]
+    pub(crate) ctx: Option<usize>,
+
+    #[command(flatten)]
+    pub(crate) pre: PreArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PreArgs {
+    /// Pre-tokenizer to use in place of the one that the file names
+    #[arg(long, env = "SILHAK_PRE", value_name = "NAME")]
+    pub(crate) pre: Option<String>,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SamplingArgs {
+    /// Randomness: 0 always takes the most likely token
+    #[arg(long, env = "SILHAK_TEMP", value_name = "T", default_value_t = SamplingOptions::default().temperature)]
+    pub(crate) temp: f32,
+
+    /// Choose among the K most likely tokens; 0 is all
+    #[arg(long, env = "SILHAK_TOP_K", value_name = "K", default_value_t = SamplingOptions::default().top_k)]
+    pub(crate) top_k: usize,
+
+    /// Choose among the fewest tokens that have P of the probability; 1 is all
+    #[arg(long, env = "SILHAK_TOP_P", value_name = "P", default_value_t = SamplingOptions::default().top_p)]
+    pub(crate) top_p: f32,
+
+    /// Choose among tokens at least P times as likely as the most likely one; 0 is all
+    #[arg(long, env = "SILHAK_MIN_P", value_name = "P", default_value_t = SamplingOptions::default().min_p)]
+    pub(crate) min_p: f32,
+
+    /// Make tokens of the prompt and the answer less likely; 1 changes nothing
+    #[arg(long, env = "SILHAK_REPEAT_PENALTY", value_name = "X",
+          default_value_t = SamplingOptions::default().repetition_penalty)]
+    pub(crate) repeat_penalty: f32,
+
+    /// Make tokens of the answer less likely with each use
+    #[arg(long, env = "SILHAK_FREQUENCY_PENALTY", value_name = "X", allow_negative_numbers = true,
+          default_value_t = SamplingOptions::default().frequency_penalty)]
+    pub(crate) frequency_penalty: f32,
+
+    /// Make tokens of the answer less likely, once
+    #[arg(long, env = "SILHAK_PRESENCE_PENALTY", value_name = "X", allow_negative_numbers = true,
+          default_value_t = SamplingOptions::default().presence_penalty)]
+    pub(crate) presence_penalty: f32,
+
+    /// The same seed gives the same text; by default the clock's
+    #[arg(long, env = "SILHAK_SEED", value_name = "N")]
+    pub(crate) seed: Option<u64>,
+
+    /// Most tokens of an answer; by default as many as the context holds
+    #[arg(long, env = "SILHAK_MAX_TOKENS", value_name = "N")]
+    pub(crate) max_tokens: Option<usize>,
+
+    /// Text that ends the answer and is not part of it; may be given several times
+    #[arg(long, env = "SILHAK_STOP", value_name = "TEXT")]
+    pub(crate) stop: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Name in the store or the catalogue, or path of a .gguf file
+    pub(crate) model: String,
+
+    /// What to say to the model. Text that is piped in comes after it. Without either, a chat begins
+    pub(crate) prompt: Option<String>,
+
+    /// An instruction that the whole conversation stands under
+    #[arg(long, env = "SILHAK_SYSTEM", value_name = "TEXT")]
+    pub(crate) system: Option<String>,
+
+    /// Continue the text as it is, without the model's chat template
+    #[arg(long)]
+    pub(crate) raw: bool,
+
+    /// Tell speed and memory on stderr
+    #[arg(long)]
+    pub(crate) stats: bool,
+
+    /// Print the answer and how it came about as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
+
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+
+    #[command(flatten)]
+    pub(crate) consent: ConsentArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TokenizeArgs {
+    /// Name in the store, or path of a .gguf file
+    pub(crate) model: String,
+
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+
+    /// Begin with the model's first token (BOS), if it uses one
+    #[arg(long)]
+    pub(crate) bos: bool,
+
+    /// Take control tokens spelled in the text for what they spell
+    #[arg(long)]
+    pub(crate) special: bool,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) pre: PreArgs,
+}
+
+/// A text: given, in a file, or on stdin.
+#[derive(Debug, Args)]
+pub(crate) struct InputArgs {
+    /// The text; without it and --file, stdin
+    #[arg(conflicts_with = "file")]
+    pub(crate) text: Option<String>,
+
+    /// Read the text from a file
+    #[arg(short, long)]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PerplexityArgs {
+    /// Name in the store, or path of a .gguf file
+    pub(crate) model: String,
+
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+
+    /// Score the first N tokens; by default as many as the context holds
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
+    pub(crate) tokens: Option<u32>,
+
+    /// Print JSON, with the score of each token
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// Name in the store, or path of a .gguf file
+    pub(crate) model: String,
+
+    /// Tokens to read at once in each repetition; 0 leaves reading out
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    pub(crate) prefill: usize,
+
+    /// Tokens to write one by one in each repetition; 0 leaves writing out
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) decode: usize,
+
+    /// Tokens that the context holds before each measurement
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) depth: usize,
+
+    /// Repetitions
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = repetitions())]
+    pub(crate) reps: u32,
+
+    /// Print JSON, with every sample
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+}
+
+fn device_parser() -> impl TypedValueParser<Value = Device> {
+    PossibleValuesParser::new(Device::ALL.map(|(_, name)| name)).try_map(|name| name.parse::<Device>())
+}
+
+fn isa_parser() -> impl TypedValueParser<Value = Isa> {
+    PossibleValuesParser::new(Isa::ALL.iter().map(|isa| isa.name())).try_map(|name| name.parse::<Isa>())
+}
+
+fn repetitions() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..)
+}

@@ -1,0 +1,105 @@
+//! What a model file says of itself. Needs no architecture to be known.
+
+use serde::Serialize;
+use silhak::gguf::{Gguf, Metadata};
+
+/// The facts that people ask for, as `show --json` prints them.
+#[derive(Debug, Serialize)]
+pub(crate) struct Facts {
+    /// `general.name`.
+    pub(crate) title: Option<String>,
+    /// `general.architecture`.
+    pub(crate) architecture: Option<String>,
+    /// Whether Silhak runs that architecture.
+    pub(crate) runs: bool,
+    /// Elements of all tensors.
+    pub(crate) parameters: u64,
+    /// Context length trained on, in tokens.
+    pub(crate) context_length: Option<u64>,
+    /// Element types, the one with most bytes first.
+    pub(crate) types: Vec<TypeShare>,
+    /// Whether it has a chat template.
+    pub(crate) chat_template: bool,
+    /// `general.license`, or its long name.
+    pub(crate) licence: Option<String>,
+}
+
+/// How much of a model is stored in one element type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct TypeShare {
+    #[serde(rename = "type")]
+    pub(crate) ty: &'static str,
+    pub(crate) n_tensors: usize,
+    pub(crate) bytes: u64,
+}
+
+impl Facts {
+    pub(crate) fn of(gguf: &Gguf) -> Self {
+        let metadata = gguf.metadata();
+        let text = |key: &str| string(metadata, key);
+        let architecture = text("general.architecture");
+        let length = architecture.as_ref().map(|name| format!("{name}.context_length"));
+        Self {
+            title: text("general.name"),
+            runs: silhak::architectures().any(|name| Some(name) == architecture.as_deref()),
+            parameters: gguf.tensors().iter().map(|tensor| tensor.n_elements() as u64).sum(),
+            context_length: length.and_then(|key| metadata.opt_u64(&key).ok().flatten()),
+            types: types(gguf),
+            chat_template: text("tokenizer.chat_template").is_some(),
+            licence: text("general.license.name").or_else(|| text("general.license")),
+            architecture,
+        }
+    }
+
+    /// The element types that make up the model, such as `Q4_K 74 %, Q6_K 26 %`; those below a percent are left out.
+    pub(crate) fn mix(&self) -> String {
+        let total = self.types.iter().map(|share| share.bytes).sum::<u64>().max(1);
+        let percent = |share: &TypeShare| (100 * share.bytes + total / 2) / total;
+        let parts = self.types.iter().filter(|share| percent(share) > 0);
+        parts.map(|share| format!("{} {} %", share.ty, percent(share))).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// The element types of a model, the one with most bytes first.
+pub(crate) fn types(gguf: &Gguf) -> Vec<TypeShare> {
+    let mut types: Vec<TypeShare> = Vec::new();
+    for tensor in gguf.tensors() {
+        let (ty, bytes) = (tensor.ty().name(), tensor.n_bytes() as u64);
+        match types.iter_mut().find(|share| share.ty == ty) {
+            Some(share) => {
+                share.n_tensors += 1;
+                share.bytes += bytes;
+            }
+            None => types.push(TypeShare { ty, n_tensors: 1, bytes }),
+        }
+    }
+    types.sort_by(|a, b| b.bytes.cmp(&a.bytes).then(a.ty.cmp(b.ty)));
+    types
+}
+
+/// A string that is there and not of another type: one odd key must not hide the rest.
+fn string(metadata: &Metadata, key: &str) -> Option<String> {
+    metadata.opt_str(key).ok().flatten().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mix_is_in_percent_of_bytes() {
+        let share = |ty, bytes| TypeShare { ty, n_tensors: 1, bytes };
+        let types = vec![share("Q4_K", 740), share("Q6_K", 258), share("F32", 2)];
+        let facts = Facts {
+            title: None,
+            architecture: None,
+            runs: false,
+            parameters: 0,
+            context_length: None,
+            types,
+            chat_template: false,
+            licence: None,
+        };
+        assert_eq!(facts.mix(), "Q4_K 74 %, Q6_K 26 %");
+    }
+}

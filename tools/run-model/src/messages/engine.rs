@@ -1,0 +1,201 @@
+//! What the verbs of the engine say, and the engine's errors in Korean; their English is their own.
+
+use std::path::Path;
+
+use silhak::{BackendError, Error, ModelError, gguf};
+
+use super::Lang::{self, En, Ko};
+use crate::output::bytes;
+
+/// What `--stats` tells of an answer; what is not known is left out.
+#[derive(Debug, Default)]
+pub(crate) struct Stats {
+    pub(crate) load_s: Option<f64>,
+    pub(crate) first_token_s: Option<f64>,
+    /// Tokens of the prompt that had to be read.
+    pub(crate) prompt_tokens: usize,
+    pub(crate) prefill_tps: Option<f64>,
+    pub(crate) completion_tokens: usize,
+    pub(crate) decode_tps: Option<f64>,
+    pub(crate) peak_rss: Option<u64>,
+}
+
+/// An engine error as a sentence, or several, in the user's language.
+pub(crate) fn error(lang: Lang, error: &Error) -> String {
+    match (lang, error) {
+        (En, Error::Option { option, expected, found }) => {
+            format!("{}: expected {expected}, found {found}", flag(option))
+        }
+        (En, _) => error.to_string(),
+        (Ko, _) => korean(error),
+    }
+}
+
+impl Lang {
+    pub(crate) fn loading(self) -> &'static str {
+        match self {
+            Ko => "불러오는 중",
+            En => "loading",
+        }
+    }
+
+    pub(crate) fn no_template(self) -> &'static str {
+        match self {
+            Ko => "이 모델에는 대화 틀이 없어, 대화하지 않고 주신 글을 이어서 씁니다.",
+            En => "This model has no chat template: it continues your text instead of answering it.",
+        }
+    }
+
+    pub(crate) fn system_needs_template(self) -> &'static str {
+        match self {
+            Ko => "--system은 대화 틀이 있어야 쓸 수 있습니다. --raw 없이, 대화용(Instruct) 모델로 실행해 주십시오.",
+            En => "--system needs a chat template; use a chat (instruct) model, without --raw",
+        }
+    }
+
+    pub(crate) fn no_prompt(self) -> &'static str {
+        match self {
+            Ko => "입력이 없습니다. 모델 이름 뒤에 질문을 적거나 표준 입력으로 넣어 주십시오.",
+            En => "there is no prompt; give one after the model's name, or pipe one in",
+        }
+    }
+
+    pub(crate) fn cannot_read_text(self, path: &Path) -> String {
+        match self {
+            Ko => format!("'{}'을(를) UTF-8 글로 읽을 수 없습니다", path.display()),
+            En => format!("cannot read '{}' as UTF-8 text", path.display()),
+        }
+    }
+
+    pub(crate) fn cannot_read_stdin(self) -> &'static str {
+        match self {
+            Ko => "표준 입력을 UTF-8 글로 읽을 수 없습니다",
+            En => "cannot read stdin as UTF-8 text",
+        }
+    }
+
+    pub(crate) fn text_too_short(self, found: usize, needed: usize) -> String {
+        match self {
+            Ko => {
+                format!("글이 토큰 {found}개뿐입니다. {needed}개가 되는 더 긴 글을 주시거나 --tokens를 줄여 주십시오.")
+            }
+            En => format!("the text has {found} tokens and {needed} are needed; give a longer one, or lower --tokens"),
+        }
+    }
+
+    pub(crate) fn score_heads(self) -> [&'static str; 3] {
+        match self {
+            Ko => ["토큰", "평균 음의 로그 우도 (nat)", "혼란도"],
+            En => ["tokens", "mean negative log-likelihood (nat)", "perplexity"],
+        }
+    }
+
+    pub(crate) fn bench_heads(self) -> [&'static str; 4] {
+        match self {
+            Ko => ["읽기", "쓰기", "불러오기", "최대 메모리"],
+            En => ["prefill", "decode", "load", "peak memory"],
+        }
+    }
+
+    pub(crate) fn rate(self, median: f64, least: f64, most: f64, n_tokens: usize) -> String {
+        match self {
+            Ko => format!("초당 {median:.2}토큰 ({least:.2}~{most:.2}, 토큰 {n_tokens}개씩)"),
+            En => format!("{median:.2} tokens/s ({least:.2} to {most:.2}, {n_tokens} tokens each)"),
+        }
+    }
+
+    pub(crate) fn stats(self, stats: &Stats) -> String {
+        let seconds = |ko: &str, en: &str, seconds: f64| match self {
+            Ko => format!("{ko} {seconds:.2}초"),
+            En => format!("{en} {seconds:.2} s"),
+        };
+        let rate = |ko: &str, en: &str, tokens: usize, rate: Option<f64>| {
+            let rate = rate.map_or_else(|| "-".into(), |rate| format!("{rate:.1}"));
+            match self {
+                Ko => format!("{ko} {tokens}토큰, 초당 {rate}토큰"),
+                En => format!("{en} {tokens} tokens, {rate} tokens/s"),
+            }
+        };
+        let peak = |peak: u64| match self {
+            Ko => format!("최대 메모리 {}", bytes(peak)),
+            En => format!("peak memory {}", bytes(peak)),
+        };
+        let mut parts = Vec::new();
+        parts.extend(stats.load_s.map(|s| seconds("불러오기", "load", s)));
+        parts.extend(stats.first_token_s.map(|s| seconds("첫 토큰까지", "first token after", s)));
+        parts.push(rate("읽기", "prefill", stats.prompt_tokens, stats.prefill_tps));
+        parts.push(rate("쓰기", "decode", stats.completion_tokens, stats.decode_tps));
+        parts.extend(stats.peak_rss.map(peak));
+        parts.join(" · ")
+    }
+}
+
+/// The option of the command line that sets an option of the library.
+fn flag(option: &str) -> String {
+    let name = match option {
+        "n_ctx" => "ctx",
+        "temperature" => "temp",
+        "repetition_penalty" => "repeat-penalty",
+        other => other,
+    };
+    format!("--{}", name.replace('_', "-"))
+}
+
+fn korean(error: &Error) -> String {
+    use Error as E;
+    match error {
+        E::File { path, source } => {
+            format!("모델 파일 '{}'을(를) 읽을 수 없습니다: {}", path.display(), korean_gguf(source))
+        }
+        E::Metadata(error) => korean_gguf(error),
+        E::Model(ModelError::UnknownArchitecture { name, known }) => format!(
+            "실학은 '{name}' 구조의 모델을 아직 실행하지 못합니다. 실행할 수 있는 구조는 {known}입니다. 새 판이 나왔는지 확인하시거나 \
+             다른 모델을 써 주십시오."
+        ),
+        E::Model(ModelError::TensorType { name, ty, known }) => format!(
+            "텐서 '{name}'이(가) 실학이 실행하지 못하는 {ty} 형식입니다. 실행할 수 있는 형식은 {known}입니다. 다른 형식으로 \
+             양자화한 파일을 써 주십시오."
+        ),
+        E::NoTemplate => "이 모델에는 대화 틀이 없습니다. --raw를 붙이면 글을 이어서 씁니다.".into(),
+        E::Template(error) => format!("모델의 대화 틀을 쓸 수 없습니다: {error}. --raw를 붙이면 틀 없이 실행합니다."),
+        E::EmptyPrompt => "입력이 비어 있습니다. 질문을 적어 주십시오.".into(),
+        E::PromptTooLong { n_tokens, n_ctx } => format!(
+            "입력이 토큰 {n_tokens}개인데 문맥에는 {n_ctx}개까지 들어갑니다. 글을 줄이시거나 --ctx를 늘려 주십시오."
+        ),
+        E::Option { option, expected, found } => {
+            format!("{}에 쓸 수 있는 값은 {}인데 {found}을(를) 받았습니다.", flag(option), expected.replace(" to ", "~"))
+        }
+        E::IsaNotHere { isa } => {
+            format!("이 프로세서는 {isa} 명령을 실행하지 못합니다. --isa를 빼면 쓸 수 있는 것 가운데 가장 빠른 것을 씁니다.")
+        }
+        E::Prepare(BackendError::OutOfMemory { bytes: size, .. }) => format!(
+            "메모리가 모자랍니다. {}를 얻지 못했습니다. --ctx를 줄이시거나 더 작은 모델을 써 주십시오. run-model fit으로 얼마나 \
+             들어가는지 볼 수 있습니다.",
+            bytes(*size as u64)
+        ),
+        E::NoFreePages { .. } => "문맥을 저장할 메모리가 모자랍니다. --ctx를 늘려 다시 실행해 주십시오.".into(),
+        E::NotFinite => "모델의 계산 결과가 유한한 수가 아닙니다. 파일이 손상되었을 수 있으니 run-model verify로 확인하시고, --device \
+                         reference로도 실행해 보십시오."
+            .into(),
+        E::Cancelled => "끝나기 전에 취소되었습니다.".into(),
+        other => other.to_string(),
+    }
+}
+
+fn korean_gguf(error: &gguf::Error) -> String {
+    use gguf::Error as E;
+    match error {
+        E::File { path, source } => format!("{}: {}", path.display(), korean_gguf(source)),
+        E::NotAFile => "보통 파일이 아닙니다. .gguf 파일의 경로를 적어 주십시오.".into(),
+        E::NotGguf { .. } => {
+            "GGUF 파일이 아닙니다. 파일이 GGUF라는 글자로 시작하지 않으니, 끝까지 받은 파일인지 확인해 주십시오.".into()
+        }
+        E::Truncated { offset, .. } => {
+            format!("파일이 {offset}바이트 자리에서 끊어져 있습니다. 다시 받아 주십시오.")
+        }
+        E::UnsupportedVersion { found } => {
+            format!("GGUF {found}판은 읽지 못합니다. 2판이나 3판으로 다시 변환해 주십시오.")
+        }
+        other => other.to_string(),
+    }
+}

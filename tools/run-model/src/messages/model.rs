@@ -1,0 +1,133 @@
+//! What `inspect`, `show`, `doctor` and `fit` say.
+
+use super::Lang::{self, En, Ko};
+use crate::output::bytes;
+
+impl Lang {
+    pub(crate) fn file_line(self, version: u32, n_shards: u32, size: u64, alignment: u32) -> String {
+        let size = bytes(size);
+        match self {
+            Ko => format!("GGUF {version}판, 파일 {n_shards}개, {size}, 정렬 {alignment}바이트"),
+            En => format!("GGUF version {version}, files: {n_shards}, {size}, alignment {alignment} bytes"),
+        }
+    }
+
+    pub(crate) fn metadata_head(self, count: usize) -> String {
+        match self {
+            Ko => format!("메타데이터 ({count}개)"),
+            En => format!("METADATA ({count})"),
+        }
+    }
+
+    pub(crate) fn tensors_head(self, count: usize) -> String {
+        match self {
+            Ko => format!("텐서 ({count}개)"),
+            En => format!("TENSORS ({count})"),
+        }
+    }
+
+    pub(crate) fn types_head(self) -> &'static str {
+        match self {
+            Ko => "형식",
+            En => "TYPES",
+        }
+    }
+
+    pub(crate) fn model_heads(self) -> [&'static str; 7] {
+        match self {
+            Ko => ["모델", "구조", "매개변수", "문맥 (토큰)", "형식", "대화 틀", "파일에 적힌 이용 허락"],
+            En => [
+                "model",
+                "architecture",
+                "parameters",
+                "context (tokens)",
+                "types",
+                "chat template",
+                "licence in the file",
+            ],
+        }
+    }
+
+    pub(crate) fn does_not_run(self) -> &'static str {
+        match self {
+            Ko => "아직 실행하지 못함",
+            En => "does not run yet",
+        }
+    }
+
+    pub(crate) fn yes_or_no(self, yes: bool) -> &'static str {
+        match (self, yes) {
+            (Ko, true) => "있음",
+            (Ko, false) => "없음",
+            (En, true) => "yes",
+            (En, false) => "no",
+        }
+    }
+
+    pub(crate) fn unknown(self) -> &'static str {
+        match self {
+            Ko => "모름",
+            En => "unknown",
+        }
+    }
+
+    pub(crate) fn doctor_heads(self) -> [&'static str; 8] {
+        match self {
+            Ko => ["시스템", "CPU", "CPU 기능", "논리 CPU", "메모리", "GPU", "저장소", "실학이 쓸 것"],
+            En => ["system", "CPU", "CPU features", "logical CPUs", "memory", "GPU", "store", "Silhak would use"],
+        }
+    }
+
+    pub(crate) fn memory(self, total: &str, available: &str) -> String {
+        match self {
+            Ko => format!("{total} 가운데 {available} 사용 가능"),
+            En => format!("{available} available of {total}"),
+        }
+    }
+
+    pub(crate) fn no_gpu(self) -> &'static str {
+        match self {
+            Ko => "이 판은 GPU를 쓰지 않습니다",
+            En => "this build has none",
+        }
+    }
+
+    pub(crate) fn choice(self, device: &str, isa: &str, isas: &str, threads: usize) -> String {
+        match self {
+            Ko => format!("장치 {device}, 명령 {isa} ({isas} 가운데), 스레드 {threads}개"),
+            En => format!("device {device}, instruction set {isa} (of {isas}), {threads} threads"),
+        }
+    }
+
+    pub(crate) fn fit_heads(self) -> [&'static str; 6] {
+        match self {
+            Ko => ["문맥 (토큰)", "가중치", "키와 값 (KV)", "작업 공간", "합계", "쓸 수 있는 메모리"],
+            En => ["context (tokens)", "weights", "keys and values", "scratch", "total", "memory available"],
+        }
+    }
+
+    pub(crate) fn verdict(self, fits: bool, largest: usize, trained: usize) -> String {
+        match (self, fits, largest) {
+            (Ko, true, _) => format!("들어갑니다. 문맥은 {largest}토큰까지 늘릴 수 있습니다(학습된 길이 {trained})."),
+            (En, true, _) => {
+                format!("It fits. The context could be up to {largest} tokens (the model was trained on {trained}).")
+            }
+            (Ko, false, 0) => {
+                "들어가지 않습니다. 문맥을 줄여도 모자라니, 더 작게 양자화한 파일이나 더 작은 모델을 써 주십시오."
+                    .into()
+            }
+            (En, false, 0) => {
+                "It does not fit, however short the context; use a smaller quantization or a smaller model.".into()
+            }
+            (Ko, false, _) => format!("들어가지 않습니다. --ctx {largest}(으)로 문맥을 줄이면 들어갑니다."),
+            (En, false, _) => format!("It does not fit; with --ctx {largest} it would."),
+        }
+    }
+
+    pub(crate) fn memory_unknown(self) -> &'static str {
+        match self {
+            Ko => "이 컴퓨터의 메모리를 알아내지 못했습니다. --memory 16GB처럼 적어 주십시오.",
+            En => "How much memory there is could not be found out; say so with --memory, as in --memory 16GB.",
+        }
+    }
+}

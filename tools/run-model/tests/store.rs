@@ -1,0 +1,244 @@
+//! The verbs of the store, as scripts and people use them.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests may fail and tell like tests")]
+
+mod support;
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::Value;
+use support::Home;
+use support::repository::{Server, gguf_like, sha256};
+
+#[test]
+fn pull_list_show_verify_remove() {
+    let (home, server) = (Home::new(), Server::start(gguf_like(200_000, 1)));
+    home.catalogue(&server.catalogue(true, ""));
+    let pulled = home.command(&["pull", "tiny"]).env("HF_ENDPOINT", &server.endpoint).output().unwrap();
+    let stderr = String::from_utf8(pulled.stderr).unwrap();
+    assert!(pulled.status.success() && pulled.stdout.is_empty(), "{stderr}");
+    assert!(stderr.contains("Licence: Apache-2.0") && stderr.contains("tiny (200 kB) is ready."), "{stderr}");
+    assert!(!stderr.contains('\x1b'), "colour or a bar went to a pipe: {stderr:?}");
+
+    let list = home.ok(&["ls"]).stdout;
+    assert!(list.starts_with("NAME") && list.contains("tiny") && list.contains("200 kB"), "{list}");
+    let list: Value = serde_json::from_str(&home.ok(&["ls", "--json"]).stdout).unwrap();
+    assert_eq!(list[0]["name"], "tiny");
+    assert_eq!(list[0]["size"], 200_000);
+    assert_eq!(list[0]["licence"]["restricted"], false);
+    assert_eq!(list[0]["files"][0]["sha256"], sha256(&server.content));
+
+    let shown: Value = serde_json::from_str(&home.ok(&["show", "tiny", "--json"]).stdout).unwrap();
+    assert_eq!(fs::read(shown["path"].as_str().unwrap()).unwrap(), *server.content);
+    assert!(home.ok(&["show", "tiny"]).stdout.contains("huggingface:maker/tiny-GGUF"));
+    assert_eq!(home.ok(&["verify", "tiny"]).stdout, "tiny: good.\n");
+    assert_eq!(home.ok(&["verify", "--all"]).stdout, "tiny: good.\n");
+    home.ok(&["rm", "tiny"]);
+    assert!(home.listed().is_empty() && home.files().is_empty());
+}
+
+#[test]
+fn the_catalogue_is_listed_in_both_languages_and_as_json() {
+    let home = Home::new();
+    let english = home.ok(&["ls", "--available"]).stdout;
+    let korean = home.ok(&["ls", "--available", "--lang", "ko"]).stdout;
+    assert!(english.contains("NAME") && english.contains("smollm2-135m"), "{english}");
+    assert!(korean.contains("이름") && korean.contains("LG AI연구원"), "{korean}");
+    let json: Value = serde_json::from_str(&home.ok(&["ls", "--available", "--json"]).stdout).unwrap();
+    assert_eq!(json["aliases"][0]["name"], "demo");
+    assert!(json["models"].as_array().unwrap().iter().any(|model| model["licence"]["restricted"] == true));
+}
+
+#[test]
+fn import_names_hashes_and_refuses() {
+    let home = Home::new();
+    let (content, path) = (gguf_like(50_000, 2), home.folder.path().join("My Model.gguf"));
+    fs::write(&path, &content).unwrap();
+    let path = path.to_str().unwrap();
+    assert!(home.ok(&["import", path]).stderr.contains("my-model (50.0 kB) is ready."));
+    home.ok(&["import", path, "--name", "other:v2", "--link"]);
+    assert_eq!(home.listed(), ["my-model", "other:v2"]);
+    assert_eq!(home.ok(&["verify", path]).stdout, format!("{}  {path}\n", sha256(&content)));
+    for (args, word) in [
+        (&["import", "/no/such.gguf"][..], "no file"),
+        (&["import", env!("CARGO_BIN_EXE_run-model")], "not a GGUF file"),
+        (&["import", path, "--name", "../up"], "not a model name"),
+        (&["rm", "absent"], "no model 'absent'"),
+        (&["pull", "smolm2-135m"], "did you mean 'smollm2-135m'?"),
+        (&["show", "smollm2-135m"], "run-model pull smollm2-135m"),
+    ] {
+        let outcome = home.run(args);
+        assert_eq!(outcome.status, Some(1), "{args:?}");
+        assert!(outcome.stderr.starts_with("error: ") && outcome.stderr.contains(word), "{}", outcome.stderr);
+        assert!(outcome.stdout.is_empty());
+    }
+}
+
+#[test]
+fn damage_is_told_in_the_user_s_language_and_fails() {
+    let home = Home::new();
+    let path = home.folder.path().join("a.gguf");
+    fs::write(&path, gguf_like(50_000, 3)).unwrap();
+    home.ok(&["import", path.to_str().unwrap()]);
+    let blob = home.store.join("blobs").join(home.files().iter().find(|name| name.starts_with("sha256-")).unwrap());
+    let mut content = fs::read(&blob).unwrap();
+    content[40_000] ^= 1;
+    fs::write(blob, content).unwrap();
+    let english = home.run(&["verify", "a"]);
+    assert!(english.status == Some(1) && english.stderr.contains("run-model rm a"), "{english:?}");
+    let korean = home.run(&["verify", "a", "--lang", "ko"]);
+    assert!(
+        korean.status == Some(1) && korean.stderr.starts_with("오류: 저장된 'a' 모델이 손상되었습니다"),
+        "{korean:?}"
+    );
+}
+
+#[test]
+fn a_restricted_licence_needs_consent_where_nobody_can_be_asked() {
+    let (home, server) = (Home::new(), Server::start(gguf_like(10_000, 4)));
+    home.catalogue(&server.catalogue(true, "").replace("LICENSE-2.0' }", "LICENSE-2.0', restricted = true }"));
+    let pull = |args: &[&str]| {
+        let output = home.command(args).env("HF_ENDPOINT", &server.endpoint).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (status, stderr) = pull(&["pull", "tiny"]);
+    assert!(status == Some(1) && stderr.contains("https://www.apache.org") && stderr.contains("--yes"), "{stderr}");
+    assert!(home.listed().is_empty() && server.transfers().is_empty());
+    let (status, stderr) = pull(&["pull", "tiny", "--yes"]);
+    assert!(status == Some(0) && home.listed() == ["tiny"], "{stderr}");
+}
+
+#[test]
+fn a_model_that_cannot_run_yet_is_announced_before_the_download() {
+    let (home, server) = (Home::new(), Server::start(gguf_like(10_000, 5)));
+    home.catalogue(&server.catalogue(true, "").replace("'llama'", "'exaone'"));
+    let outcome = home.run(&["pull", "tiny"]);
+    assert!(outcome.status == Some(1) && outcome.stderr.contains("'exaone'"), "{outcome:?}");
+    assert!(server.transfers().is_empty());
+}
+
+#[test]
+fn wrong_usage_is_status_2() {
+    let home = Home::new();
+    for args in [&["pull"][..], &["nonsense"], &["ls", "--nonsense"], &["verify"], &["ls", "--lang", "fr"]] {
+        assert_eq!(home.run(args).status, Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_user_s_catalogue_is_named() {
+    let home = Home::new();
+    home.catalogue("[[model]]\nname = 'Bad Name'\n");
+    let outcome = home.run(&["ls"]);
+    assert!(outcome.status == Some(1) && outcome.stderr.contains("catalogue"), "{outcome:?}");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let home = Home::new();
+    for args in [&["ls", "--available"][..], &["ls", "--available", "--json"], &["completions", "bash"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = home.command(args).stdout(writer).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{args:?}: {output:?}");
+    }
+}
+
+#[test]
+fn nobody_reading_messages_is_no_failure_either() {
+    let home = Home::new();
+    let path = home.folder.path().join("m.gguf");
+    fs::write(&path, gguf_like(10_000, 8)).unwrap();
+    let status = |args: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        home.command(args).stderr(writer).status().unwrap().code()
+    };
+    assert_eq!(status(&["ls"]), Some(0), "it says that the store is empty");
+    assert_eq!(status(&["-v", "import", path.to_str().unwrap()]), Some(0));
+    assert_eq!(home.listed(), ["m"]);
+    assert_eq!(status(&["rm", "absent"]), Some(1));
+}
+
+#[test]
+fn the_log_tells_of_attempts() {
+    let (home, server) = (Home::new(), Server::start(gguf_like(10_000, 9)));
+    home.catalogue(&server.catalogue(true, ""));
+    let pull = |verbose: &[&str]| {
+        let args = [verbose, &["pull", "tiny"]].concat();
+        let output = home.command(&args).env("HF_ENDPOINT", &server.endpoint).output().unwrap();
+        home.ok(&["rm", "tiny"]);
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let (silent, info, debug) = (pull(&[]), pull(&["-v"]), pull(&["-vv"]));
+    assert!(!silent.contains("INFO") && !silent.contains("DEBUG"), "{silent}");
+    assert!(info.contains("INFO silhak_store") && info.contains("maker/tiny-GGUF"), "{info}");
+    assert!(!info.contains("DEBUG"), "{info}");
+    assert!(debug.contains("DEBUG silhak_store") && debug.contains("status=200"), "{debug}");
+}
+
+#[test]
+fn completions_know_the_verbs() {
+    let script = Home::new().ok(&["completions", "bash"]).stdout;
+    assert!(script.contains("import") && script.contains("--available"));
+}
+
+/// Needs the right to mount a small file system.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_gives_one_sentence_and_no_debris() {
+    let (home, server) = (Home::new(), Server::start(gguf_like(5_000_000, 6)));
+    let Some(_mounted) = small_disk(&home.store) else { return };
+    home.catalogue(&server.catalogue(true, ""));
+    let big = home.folder.path().join("big.gguf");
+    fs::write(&big, gguf_like(9_000_000, 7)).unwrap();
+    let outcome = home.run(&["import", big.to_str().unwrap()]);
+    assert!(outcome.status == Some(1) && outcome.stderr.contains("not enough room"), "{outcome:?}");
+    assert!(home.files().is_empty());
+
+    // The room goes while the model comes.
+    server.throttle(50_000, Duration::from_millis(10));
+    let pull = home.command(&["pull", "tiny"]).env("HF_ENDPOINT", &server.endpoint).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let filler = home.store.join("filler");
+    let _ = fs::write(&filler, vec![0; 6_000_000]);
+    let output = pull.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert_eq!(stderr.lines().filter(|line| line.contains("the disk is full")).count(), 1, "{stderr}");
+    assert!(home.files().is_empty(), "debris: {:?}", home.files());
+    assert!(home.listed().is_empty());
+    fs::remove_file(filler).unwrap();
+    let again = home.command(&["pull", "tiny"]).env("HF_ENDPOINT", &server.endpoint).output().unwrap();
+    assert!(again.status.success());
+    home.ok(&["verify", "tiny"]);
+}
+
+/// A file system of 8 MiB at `path`, unmounted when dropped; none where mounting is not allowed.
+#[cfg(target_os = "linux")]
+fn small_disk(path: &std::path::Path) -> Option<Unmount<'_>> {
+    fs::create_dir_all(path).unwrap();
+    let mount = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"])
+        .arg(path)
+        .stderr(std::process::Stdio::null())
+        .status();
+    if mount.is_ok_and(|status| status.success()) {
+        return Some(Unmount(path));
+    }
+    let required = std::env::var("SILHAK_REQUIRE").unwrap_or_default();
+    assert!(!required.split(',').any(|part| part == "mount"), "the right to mount is required and missing");
+    println!("SKIPPED: mounting a small file system is not allowed here");
+    None
+}
+
+#[cfg(target_os = "linux")]
+struct Unmount<'a>(&'a std::path::Path);
+
+#[cfg(target_os = "linux")]
+impl Drop for Unmount<'_> {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg(self.0).status();
+    }
+}
