@@ -1,0 +1,46 @@
+//! What a developer of Silhak runs: test models, all checks, comparisons with llama.cpp.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, reason = "a command talks to its user")]
+
+mod checks;
+mod fetch;
+mod folders;
+mod oracle;
+mod process;
+mod python;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about, version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run every check and test; fetches first what they need
+    Test(checks::Options),
+    /// Download the models, tokenizers and texts that the tests use
+    Fetch(fetch::Options),
+    /// Compare with ggml and llama.cpp (needs CMake and libclang)
+    Oracle(oracle::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Test(options) => checks::run(&options),
+        Command::Fetch(options) => fetch::run(&options),
+        Command::Oracle(options) => oracle::run(&options),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
