@@ -40,7 +40,8 @@ impl Terminal {
         }
         let model = home.folder.path().join("tiny.gguf");
         tiny.write(&model).unwrap();
-        let command = format!("{} run {} {options}", env!("CARGO_BIN_EXE_run-model"), model.display());
+        // Without `exec`, a shell would stay between: it dies of the Ctrl-C that is meant for the answer.
+        let command = format!("exec {} run {} {options}", env!("CARGO_BIN_EXE_run-model"), model.display());
         let mut script = Command::new("script");
         home.isolate(&mut script);
         let mut child = script
@@ -85,7 +86,9 @@ impl Terminal {
 
     fn leave(mut self, how: &str) {
         self.press(how);
-        assert!(self.child.wait().unwrap().success());
+        let status = self.child.wait().unwrap();
+        let screen = self.screen.lock().unwrap();
+        assert!(status.success(), "{status} after {:?}", String::from_utf8_lossy(&screen));
     }
 }
 
