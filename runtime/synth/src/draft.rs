@@ -34,7 +34,7 @@ pub struct Progress {
     pub total: u64,
 }
 
-/// Hears how far writing has come, after each mebibyte or so, and says whether it shall go on.
+/// Hears how far writing has come, after each chunk of a mebibyte at most, and says whether it shall go on.
 pub type Monitor<'a> = dyn FnMut(Progress) -> ControlFlow<()> + 'a;
 
 impl Draft {

@@ -1,6 +1,6 @@
 //! The verbs of the store, as scripts and people use them.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests may fail and tell like tests")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! `synth`: what it writes, and what it leaves when it cannot.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests may fail and tell like tests")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
 
 mod support;
 

@@ -21,8 +21,8 @@ pub(crate) struct Chunk<'a> {
     n_values: usize,
 }
 
-/// Values of a chunk: few enough to be made in the cache, and a multiple of every block.
-const CHUNK_VALUES: usize = 1 << 20;
+/// Values of a chunk: few enough to stay in the cache until they are written, and a multiple of every block.
+const CHUNK_VALUES: usize = 1 << 18;
 
 impl Tensor {
     /// The chunks that make up the tensor, in order.
