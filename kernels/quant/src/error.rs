@@ -11,6 +11,12 @@ pub enum Error {
         /// The name as it was given.
         name: String,
     },
+    /// A name that is not one of [`Mix::ALL`](crate::Mix::ALL).
+    #[error("unknown quantization `{name}`; expected one of {}", crate::mix::list_names())]
+    UnknownMix {
+        /// The name as it was given.
+        name: String,
+    },
     /// The number of values does not fill whole blocks.
     #[error(
         "{format}: {n_values} values are not a whole number of blocks of {}; \

@@ -4,6 +4,7 @@
 //! - [`blocks`]: the bytes of one block of each format.
 //! - [`dequantize`]: blocks to values, bit for bit as ggml defines them.
 //! - [`quantize`], [`quantize_weighted`]: values to blocks, with a search for the scales of least error.
+//! - [`Mix`]: which format each matrix of a model gets in a file called `Q4_K_M` and the like.
 //! - [`activations`]: the 8-bit activations that integer dot products take.
 //!
 //! ```
@@ -28,10 +29,12 @@ pub mod blocks;
 mod dequantize;
 mod error;
 mod format;
+mod mix;
 mod quantize;
 mod round;
 
 pub use dequantize::dequantize;
 pub use error::Error;
 pub use format::Format;
+pub use mix::{Mix, Outline};
 pub use quantize::{quantize, quantize_weighted};

@@ -158,6 +158,12 @@ impl<W: Write> TensorWriter<W> {
         self.pending.front().map(|tensor| (tensor.name.as_str(), tensor.n_bytes))
     }
 
+    /// Bytes that are still to be written: the data of the tensors that are left, each with its padding.
+    pub fn remaining(&self) -> u64 {
+        // `begin` has added these up without an overflow.
+        self.pending.iter().map(|tensor| tensor.n_bytes.next_multiple_of(self.alignment)).sum()
+    }
+
     /// Writes the data of the next tensor, which must be `name`.
     ///
     /// # Errors

@@ -56,6 +56,19 @@ fn same(a: &Value, b: &Value) -> bool {
 }
 
 #[test]
+fn what_remains_is_what_will_be_written() {
+    let mut writer = Writer::new();
+    writer.add_tensor("a", TensorType::F32, &[3]).unwrap().add_tensor("b", TensorType::F16, &[20]).unwrap();
+    let mut data = writer.begin(io::sink()).unwrap();
+    let mut remaining = vec![data.remaining()];
+    for (name, n_bytes) in [("a", 12), ("b", 40)] {
+        data.write(name, &vec![0; n_bytes]).unwrap();
+        remaining.push(data.remaining());
+    }
+    assert_eq!(remaining, [32 + 64, 64, 0]);
+}
+
+#[test]
 fn unreadable_headers_are_not_written() {
     let refused = |result: Result<&mut Writer, Error>, reason: &str| {
         let error = result.err().map(|error| error.to_string()).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 mod engine;
 mod model;
+mod synth;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ pub(crate) use engine::{
     BenchArgs, DeviceArgs, EngineArgs, InputArgs, PerplexityArgs, RunArgs, SamplingArgs, TokenizeArgs,
 };
 pub(crate) use model::{DoctorArgs, FitArgs, InspectArgs, ShowArgs};
+pub(crate) use synth::SynthArgs;
 
 /// Runs Korean language models on this machine.
 #[derive(Debug, Parser)]
@@ -56,6 +58,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Tell whether a model fits into memory, and with which context
     Fit(FitArgs),
+    /// Write a model of a true shape with random weights, to measure what such a model costs
+    Synth(SynthArgs),
     /// Show what this machine has and what Silhak would use
     Doctor(DoctorArgs),
     /// Print a completion script for a shell

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::note(&format!("{}: {}", lang.error_label(), messages::explain(lang, &error)));
-            ExitCode::FAILURE
+            if is_interruption(&error) { ExitCode::from(130) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -55,6 +55,11 @@ fn start_log(verbose: u8) {
     // Reports of its own failure to write would go where writing fails, by `eprintln!`.
     let log = tracing_subscriber::fmt().log_internal_errors(false);
     log.with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
+}
+
+/// Whether the user stopped a verb that cleans up after itself; others end at Ctrl-C by themselves.
+fn is_interruption(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(silhak_synth::Error::Cancelled))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

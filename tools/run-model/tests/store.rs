@@ -1,6 +1,6 @@
 //! The verbs of the store, as scripts and people use them.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests may fail and tell like tests")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests may fail like tests")]
 
 mod support;
 
@@ -189,7 +189,7 @@ fn completions_know_the_verbs() {
 #[test]
 fn a_full_disk_gives_one_sentence_and_no_debris() {
     let (home, server) = (Home::new(), Server::start(gguf_like(5_000_000, 6)));
-    let Some(_mounted) = small_disk(&home.store) else { return };
+    let Some(_mounted) = support::disk::small(&home.store) else { return };
     home.catalogue(&server.catalogue(true, ""));
     let big = home.folder.path().join("big.gguf");
     fs::write(&big, gguf_like(9_000_000, 7)).unwrap();
@@ -213,32 +213,4 @@ fn a_full_disk_gives_one_sentence_and_no_debris() {
     let again = home.command(&["pull", "tiny"]).env("HF_ENDPOINT", &server.endpoint).output().unwrap();
     assert!(again.status.success());
     home.ok(&["verify", "tiny"]);
-}
-
-/// A file system of 8 MiB at `path`, unmounted when dropped; none where mounting is not allowed.
-#[cfg(target_os = "linux")]
-fn small_disk(path: &std::path::Path) -> Option<Unmount<'_>> {
-    fs::create_dir_all(path).unwrap();
-    let mount = std::process::Command::new("mount")
-        .args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"])
-        .arg(path)
-        .stderr(std::process::Stdio::null())
-        .status();
-    if mount.is_ok_and(|status| status.success()) {
-        return Some(Unmount(path));
-    }
-    let required = std::env::var("SILHAK_REQUIRE").unwrap_or_default();
-    assert!(!required.split(',').any(|part| part == "mount"), "the right to mount is required and missing");
-    println!("SKIPPED: mounting a small file system is not allowed here");
-    None
-}
-
-#[cfg(target_os = "linux")]
-struct Unmount<'a>(&'a std::path::Path);
-
-#[cfg(target_os = "linux")]
-impl Drop for Unmount<'_> {
-    fn drop(&mut self) {
-        let _ = std::process::Command::new("umount").arg(self.0).status();
-    }
 }

@@ -12,6 +12,7 @@ pub(crate) mod pull;
 mod rm;
 mod run;
 mod show;
+mod synth;
 mod tokenize;
 mod verify;
 
@@ -33,6 +34,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> anyhow::Result<()> {
         Command::Bench(args) => bench::run(args, context),
         Command::Inspect(args) => inspect::run(args, context),
         Command::Fit(args) => fit::run(args, context),
+        Command::Synth(args) => synth::run(args, context),
         Command::Doctor(args) => doctor::run(args, context),
         Command::Completions(args) => completions::run(args),
     }

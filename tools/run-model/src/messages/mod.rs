@@ -4,6 +4,7 @@ mod chat;
 mod engine;
 mod model;
 mod store;
+mod synth;
 
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ use Lang::{En, Ko};
 pub(crate) fn explain(lang: Lang, error: &anyhow::Error) -> String {
     if let Some(error) = error.downcast_ref::<StoreError>() {
         return store_error(lang, error);
+    }
+    if let Some(error) = error.downcast_ref::<silhak_synth::Error>() {
+        return synth::error(lang, error);
     }
     match error.downcast_ref::<silhak::Error>() {
         Some(error) => engine::error(lang, error),

@@ -9,6 +9,9 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
+#[cfg(target_os = "linux")]
+pub(crate) mod disk;
+
 /// The model repository that the store's own tests use.
 #[path = "../../../../runtime/store/tests/support/mod.rs"]
 pub(crate) mod repository;
