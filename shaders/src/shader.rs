@@ -1,0 +1,226 @@
+//! Every kernel, and what its variants differ in.
+
+use crate::{Binding, Weights};
+
+/// A kernel with everything in it decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Shader {
+    /// A weight times a few rows of activations.
+    Matvec {
+        /// How the weight is stored.
+        weights: Weights,
+        /// How the activations are stored.
+        activations: Activations,
+        /// Whether a bias is added.
+        bias: bool,
+        /// How sums over a workgroup are made.
+        reduce: Reduce,
+        /// Threads of a workgroup, a power of two; at least `rows * columns`.
+        threads: u32,
+        /// Rows of the weight per workgroup.
+        rows: u32,
+        /// Most rows of activations.
+        columns: u32,
+    },
+    /// A weight times many rows of activations.
+    Matmul {
+        /// How the weight is stored.
+        weights: Weights,
+        /// How the activations are stored.
+        activations: Activations,
+        /// Whether a bias is added.
+        bias: bool,
+    },
+    /// Activations to 8 bits.
+    Quantize,
+    /// Token lookup.
+    Embed {
+        /// How the table is stored.
+        weights: Weights,
+    },
+    /// The rows whose logits are wanted.
+    Select,
+    /// RMS norm.
+    RmsNorm {
+        /// How sums over a workgroup are made.
+        reduce: Reduce,
+        /// Threads of a workgroup, a power of two.
+        threads: u32,
+    },
+    /// Rotary position embedding.
+    Rope,
+    /// Keys and values into their pages.
+    KvWrite {
+        /// How they are stored there.
+        kv: Kv,
+    },
+    /// Attention, or one split of it.
+    Attention {
+        /// How keys and values are stored.
+        kv: Kv,
+        /// Most queries of a workgroup; a power of two, at most [`Shader::ATTENTION_THREADS`].
+        queries: u32,
+        /// Half of the values of a head.
+        head_pairs: u32,
+    },
+    /// The splits of attention put together.
+    Merge,
+    /// Activation of the gate, times the other half.
+    Gate {
+        /// The non-linearity.
+        activation: Activation,
+    },
+    /// Sum of two values.
+    Add,
+    /// A value times a factor.
+    Scale,
+    /// A value kept below a cap.
+    SoftCap,
+}
+
+/// How a matmul's activations are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Activations {
+    /// Float32, in rows of a multiple of 32.
+    F32,
+    /// Float32, in rows of any length.
+    Ragged,
+    /// 8-bit blocks of 32, multiplied as integers.
+    A8,
+}
+
+/// How sums over a workgroup are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reduce {
+    /// In shared memory alone.
+    Tree,
+    /// By subgroup operations first.
+    Subgroups,
+}
+
+/// How keys and values are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kv {
+    /// Half precision.
+    F16,
+    /// Single precision.
+    F32,
+}
+
+/// The non-linearity of a gated feed-forward layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Activation {
+    /// `x * sigmoid(x)`.
+    Silu,
+    /// Gemma's approximation of GELU.
+    GeluTanh,
+}
+
+impl Shader {
+    /// Threads of a workgroup of attention, which go through positions in blocks of as many.
+    pub const ATTENTION_THREADS: u32 = 64;
+
+    /// Rows of the weight and of the activations that a workgroup of [`Shader::Matmul`] takes.
+    pub const MATMUL_TILE: (u32, u32) = (64, 32);
+
+    /// The name in logs and benchmarks: `gpu-matvec-q4_kxa8-subgroups-4x1`.
+    pub fn name(&self) -> String {
+        match *self {
+            Shader::Matvec { weights, activations, reduce, rows, columns, .. } => {
+                let (weights, activations, reduce) = (weights.name(), activations.name(), reduce.name());
+                format!("gpu-matvec-{weights}x{activations}-{reduce}-{rows}x{columns}")
+            }
+            Shader::Matmul { weights, activations, .. } => {
+                format!("gpu-matmul-{}x{}", weights.name(), activations.name())
+            }
+            Shader::Embed { weights } => format!("gpu-embed-{}", weights.name()),
+            Shader::RmsNorm { reduce, .. } => format!("gpu-rms_norm-{}", reduce.name()),
+            Shader::Attention { queries, kv, .. } => format!("gpu-attention-{}-{queries}", kv.name()),
+            Shader::KvWrite { kv } => format!("gpu-kv_write-{}", kv.name()),
+            _ => format!("gpu-{}", self.entry()),
+        }
+    }
+
+    /// The entry point.
+    pub fn entry(&self) -> &'static str {
+        match self {
+            Shader::Matvec { .. } => "matvec",
+            Shader::Matmul { .. } => "matmul",
+            Shader::Quantize => "quantize",
+            Shader::Embed { .. } => "embed",
+            Shader::Select => "select_rows",
+            Shader::RmsNorm { .. } => "rms_norm",
+            Shader::Rope => "rope",
+            Shader::KvWrite { .. } => "kv_write",
+            Shader::Attention { .. } => "attention",
+            Shader::Merge => "merge",
+            Shader::Gate { .. } => "gated",
+            Shader::Add => "add",
+            Shader::Scale => "scale",
+            Shader::SoftCap => "soft_cap",
+        }
+    }
+
+    /// What bind group 0 holds.
+    pub fn bindings(&self) -> Vec<Binding> {
+        use Binding::{Params, Read, Write};
+        match *self {
+            Shader::Matvec { weights, activations, bias, .. } | Shader::Matmul { weights, activations, bias } => {
+                let mut bindings = vec![Params];
+                bindings.extend((1..=weights.n_planes()).map(Read));
+                bindings.push(Read(4));
+                bindings.extend((activations == Activations::A8).then_some(Read(5)));
+                bindings.push(Write(6));
+                bindings.extend(bias.then_some(Read(7)));
+                bindings
+            }
+            Shader::Embed { weights } => {
+                let planes = (1..=weights.n_planes()).map(Read);
+                [Params].into_iter().chain(planes).chain([Write(4)]).collect()
+            }
+            Shader::Quantize => vec![Params, Read(1), Write(2), Write(3)],
+            Shader::Select | Shader::Rope | Shader::Merge | Shader::Scale | Shader::SoftCap => {
+                vec![Params, Read(1), Write(2)]
+            }
+            Shader::RmsNorm { .. } | Shader::Gate { .. } | Shader::Add => vec![Params, Read(1), Read(2), Write(3)],
+            Shader::KvWrite { .. } => vec![Params, Read(1), Read(2), Write(3), Write(4)],
+            Shader::Attention { .. } => vec![Params, Read(1), Read(2), Read(3), Write(4), Write(5)],
+        }
+    }
+
+    /// Whether it needs subgroup operations.
+    pub fn needs_subgroups(&self) -> bool {
+        matches!(
+            self,
+            Shader::Matvec { reduce: Reduce::Subgroups, .. } | Shader::RmsNorm { reduce: Reduce::Subgroups, .. }
+        )
+    }
+}
+
+impl Activations {
+    fn name(self) -> &'static str {
+        match self {
+            Activations::F32 => "f32",
+            Activations::Ragged => "ragged",
+            Activations::A8 => "a8",
+        }
+    }
+}
+
+impl Reduce {
+    fn name(self) -> &'static str {
+        match self {
+            Reduce::Tree => "tree",
+            Reduce::Subgroups => "subgroups",
+        }
+    }
+}
+
+impl Kv {
+    fn name(self) -> &'static str {
+        match self {
+            Kv::F16 => "f16",
+            Kv::F32 => "f32",
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The text of a shader: its constants, and the files that it is made of.
+
+use std::fmt::Write;
+
+use crate::{Activation, Activations, Kv, Reduce, Shader};
+
+impl Shader {
+    /// The WGSL text.
+    pub fn source(&self) -> String {
+        let mut text = String::new();
+        if self.multiplies_bytes() {
+            text.push_str("requires packed_4x8_integer_dot_product;\n");
+        }
+        for (name, value) in self.constants() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "const {name}: u32 = {value}u;");
+        }
+        for part in self.parts() {
+            text.push('\n');
+            text.push_str(part);
+        }
+        text
+    }
+
+    fn multiplies_bytes(&self) -> bool {
+        matches!(
+            self,
+            Shader::Matvec { activations: Activations::A8, .. } | Shader::Matmul { activations: Activations::A8, .. }
+        )
+    }
+
+    fn constants(&self) -> Vec<(&'static str, u32)> {
+        match *self {
+            Shader::Matvec { threads, rows, columns, .. } => {
+                vec![("THREADS", threads), ("ROWS", rows), ("COLUMNS", columns)]
+            }
+            Shader::RmsNorm { threads, .. } => vec![("THREADS", threads)],
+            Shader::Attention { queries, head_pairs, .. } => {
+                let pairs = head_pairs.div_ceil(Shader::ATTENTION_THREADS);
+                vec![
+                    ("THREADS", Shader::ATTENTION_THREADS),
+                    ("QUERIES", queries),
+                    ("HEAD_PAIRS", head_pairs),
+                    ("PAIRS", pairs),
+                ]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn parts(&self) -> Vec<&'static str> {
+        let mut parts = vec![include_str!("../wgsl/batch.wgsl")];
+        match *self {
+            Shader::Matvec { weights, activations, bias, reduce, .. } => {
+                parts.push(include_str!("../wgsl/linear/matvec.wgsl"));
+                parts.extend(linear(activations, bias));
+                parts.push(self::reduce(reduce));
+                parts.extend(weights.parts(activations != Activations::A8));
+            }
+            Shader::Matmul { weights, activations, bias } => {
+                parts.push(match activations {
+                    Activations::A8 => include_str!("../wgsl/linear/matmul_a8.wgsl"),
+                    _ => include_str!("../wgsl/linear/matmul_f32.wgsl"),
+                });
+                parts.extend(linear(activations, bias));
+                parts.extend(weights.parts(activations != Activations::A8));
+            }
+            Shader::Quantize => parts.push(include_str!("../wgsl/quantize.wgsl")),
+            Shader::Embed { weights } => {
+                parts.push(include_str!("../wgsl/embed.wgsl"));
+                parts.extend(weights.parts(true));
+            }
+            Shader::Select => parts.push(include_str!("../wgsl/select.wgsl")),
+            Shader::RmsNorm { reduce, .. } => {
+                parts.extend([include_str!("../wgsl/rms_norm.wgsl"), self::reduce(reduce)]);
+            }
+            Shader::Rope => parts.push(include_str!("../wgsl/rope.wgsl")),
+            Shader::KvWrite { kv } => parts.extend([include_str!("../wgsl/kv/write.wgsl"), self::kv(kv)]),
+            Shader::Attention { kv, .. } => {
+                parts.extend([include_str!("../wgsl/attention/attention.wgsl"), ATTENTION_PARAMS, self::kv(kv)]);
+            }
+            Shader::Merge => parts.extend([include_str!("../wgsl/attention/merge.wgsl"), ATTENTION_PARAMS]),
+            Shader::Gate { activation } => parts.extend([
+                include_str!("../wgsl/elements/gate.wgsl"),
+                ELEMENTS,
+                match activation {
+                    Activation::Silu => include_str!("../wgsl/elements/silu.wgsl"),
+                    Activation::GeluTanh => include_str!("../wgsl/elements/gelu_tanh.wgsl"),
+                },
+            ]),
+            Shader::Add => parts.extend([include_str!("../wgsl/elements/add.wgsl"), ELEMENTS]),
+            Shader::Scale => parts.extend([include_str!("../wgsl/elements/scale.wgsl"), ELEMENTS]),
+            Shader::SoftCap => parts.extend([include_str!("../wgsl/elements/soft_cap.wgsl"), ELEMENTS]),
+        }
+        parts
+    }
+}
+
+const ATTENTION_PARAMS: &str = include_str!("../wgsl/attention/params.wgsl");
+const ELEMENTS: &str = include_str!("../wgsl/elements/params.wgsl");
+
+fn linear(activations: Activations, bias: bool) -> Vec<&'static str> {
+    let bias = if bias { include_str!("../wgsl/linear/bias.wgsl") } else { include_str!("../wgsl/linear/no_bias.wgsl") };
+    let mut parts = vec![include_str!("../wgsl/linear/params.wgsl"), bias];
+    let dot_f32 = include_str!("../wgsl/linear/dot_f32.wgsl");
+    parts.extend(match activations {
+        Activations::F32 => [include_str!("../wgsl/linear/columns_f32.wgsl"), dot_f32],
+        Activations::Ragged => [include_str!("../wgsl/linear/columns_ragged.wgsl"), dot_f32],
+        Activations::A8 => {
+            [include_str!("../wgsl/linear/columns_a8.wgsl"), include_str!("../wgsl/linear/dot_a8.wgsl")]
+        }
+    });
+    parts
+}
+
+fn reduce(reduce: Reduce) -> &'static str {
+    match reduce {
+        Reduce::Tree => include_str!("../wgsl/reduce/tree.wgsl"),
+        Reduce::Subgroups => include_str!("../wgsl/reduce/subgroups.wgsl"),
+    }
+}
+
+fn kv(kv: Kv) -> &'static str {
+    match kv {
+        Kv::F16 => include_str!("../wgsl/kv/f16.wgsl"),
+        Kv::F32 => include_str!("../wgsl/kv/f32.wgsl"),
+    }
+}

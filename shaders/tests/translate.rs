@@ -1,0 +1,129 @@
+//! Every variant is parsed, validated and translated for Vulkan, Metal and Direct3D, with no device.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests may fail and tell like tests")]
+
+use naga::back::{hlsl, msl, spv};
+use naga::proc::Layouter;
+use naga::valid::{Capabilities, ModuleInfo, SubgroupOperationSet, ValidationFlags, Validator};
+use naga::{AddressSpace, Module, StorageAccess};
+use silhak_shaders::{Activation, Activations, Binding, Kv, Reduce, Shader, Weights};
+
+fn variants() -> Vec<Shader> {
+    let mut all = vec![Shader::Quantize, Shader::Select, Shader::Rope, Shader::Merge];
+    all.extend([Shader::Add, Shader::Scale, Shader::SoftCap]);
+    all.extend([Activation::Silu, Activation::GeluTanh].map(|activation| Shader::Gate { activation }));
+    for reduce in [Reduce::Tree, Reduce::Subgroups] {
+        all.extend([64, 256].map(|threads| Shader::RmsNorm { reduce, threads }));
+    }
+    for kv in [Kv::F16, Kv::F32] {
+        all.push(Shader::KvWrite { kv });
+        for (queries, head_pairs) in [(4, 4), (8, 32), (16, 64), (8, 128)] {
+            all.push(Shader::Attention { kv, queries, head_pairs });
+        }
+    }
+    for weights in Weights::ALL {
+        all.push(Shader::Embed { weights });
+        for activations in [Activations::F32, Activations::Ragged, Activations::A8] {
+            if activations == Activations::A8 && !weights.is_quantized() {
+                continue;
+            }
+            for bias in [false, true] {
+                all.push(Shader::Matmul { weights, activations, bias });
+                for (reduce, threads, rows, columns) in [(Reduce::Tree, 64, 4, 1), (Reduce::Subgroups, 128, 4, 8)] {
+                    all.push(Shader::Matvec { weights, activations, bias, reduce, threads, rows, columns });
+                }
+            }
+        }
+    }
+    all
+}
+
+fn checked(shader: &Shader) -> (Module, ModuleInfo) {
+    let source = shader.source();
+    let module = naga::front::wgsl::parse_str(&source)
+        .unwrap_or_else(|error| panic!("{}: {}", shader.name(), error.emit_to_string(&source)));
+    let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+    let mut validator = Validator::new(ValidationFlags::all(), capabilities);
+    validator.subgroup_operations(SubgroupOperationSet::all());
+    validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
+    let info = validator
+        .validate(&module)
+        .unwrap_or_else(|error| panic!("{}: {}", shader.name(), error.emit_to_string(&source)));
+    (module, info)
+}
+
+#[test]
+fn every_variant_is_translated_for_every_api() {
+    for shader in variants() {
+        let (module, info) = checked(&shader);
+        let words = spirv(&shader, &module, &info);
+        let multiplies_bytes = shader.source().contains("dot4I8Packed");
+        assert_eq!(has_op(&words, OP_S_DOT), multiplies_bytes, "{}: OpSDot", shader.name());
+
+        let msl_options = msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..Default::default() };
+        let metal = msl::write_string(&module, &info, &msl_options, &msl::PipelineOptions::default());
+        assert!(metal.unwrap_or_else(|e| panic!("{}: {e}", shader.name())).0.contains("kernel"));
+
+        let hlsl_options =
+            hlsl::Options { shader_model: hlsl::ShaderModel::V6_4, fake_missing_bindings: true, ..Default::default() };
+        let pipeline = hlsl::PipelineOptions::default();
+        let mut direct = String::new();
+        hlsl::Writer::new(&mut direct, &hlsl_options, &pipeline)
+            .write(&module, &info, None)
+            .unwrap_or_else(|e| panic!("{}: {e}", shader.name()));
+        assert!(direct.contains("numthreads"));
+    }
+}
+
+#[test]
+fn the_declared_bindings_are_those_of_the_text() {
+    for shader in variants() {
+        let (module, _) = checked(&shader);
+        let mut found = Vec::new();
+        for (_, variable) in module.global_variables.iter() {
+            let Some(binding) = variable.binding.filter(|binding| binding.group == 0) else { continue };
+            found.push(match variable.space {
+                AddressSpace::Uniform => Binding::Params,
+                AddressSpace::Storage { access } if access.contains(StorageAccess::STORE) => {
+                    Binding::Write(binding.binding)
+                }
+                _ => Binding::Read(binding.binding),
+            });
+        }
+        found.sort_by_key(|binding| binding.number());
+        assert_eq!(found, shader.bindings(), "{}", shader.name());
+    }
+}
+
+/// WebGPU guarantees 16 KiB of shared memory to a workgroup.
+#[test]
+fn shared_memory_stays_within_what_every_device_has() {
+    for shader in variants() {
+        let (module, _) = checked(&shader);
+        let mut layouter = Layouter::default();
+        layouter.update(module.to_ctx()).unwrap();
+        let shared = module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::WorkGroup);
+        let bytes: u32 = shared.map(|(_, v)| layouter[v.ty].size).sum();
+        assert!(bytes <= 16 << 10, "{}: {bytes} bytes", shader.name());
+    }
+}
+
+fn spirv(shader: &Shader, module: &Module, info: &ModuleInfo) -> Vec<u32> {
+    let options = spv::Options { lang_version: (1, 6), fake_missing_bindings: true, ..Default::default() };
+    spv::write_vec(module, info, &options, None).unwrap_or_else(|error| panic!("{}: {error}", shader.name()))
+}
+
+/// Signed dot product of packed bytes.
+const OP_S_DOT: u32 = 4450;
+
+fn has_op(words: &[u32], op: u32) -> bool {
+    // A header of five words; then each instruction has its length and number in its first word.
+    let mut at = 5;
+    while let Some(&word) = words.get(at) {
+        if word & 0xffff == op {
+            return true;
+        }
+        at += ((word >> 16) as usize).max(1);
+    }
+    false
+}

@@ -1,0 +1,79 @@
+// A workgroup multiplies a tile of TILE_ROWS rows of the weight with TILE_COLUMNS rows of x, a group of 32 values at a
+// time through shared memory; each of its 16 x 8 threads sums 4 rows times 4 columns.
+
+@group(0) @binding(6) var<storage, read_write> y: array<f32>; // [n, n_out]
+
+const TILE_ROWS: u32 = 64u;
+const TILE_COLUMNS: u32 = 32u;
+const THREADS: u32 = 128u;
+
+// Word-major, so that neighbouring threads read neighbouring places.
+var<workgroup> weight_tile: array<array<u32, TILE_ROWS>, 8>;
+var<workgroup> weight_scales: array<vec4<f32>, TILE_ROWS>; // scale and offset of both halves
+var<workgroup> column_tile: array<array<u32, TILE_COLUMNS>, 8>;
+var<workgroup> column_scales: array<vec3<f32>, TILE_COLUMNS>; // scale, sums of both halves
+
+@compute @workgroup_size(THREADS)
+fn matmul(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workgroup: vec3<u32>) {
+    let n = n_rows(params.of_outputs);
+    let first_row = workgroup.x * TILE_ROWS;
+    let first_column = workgroup.y * TILE_COLUMNS;
+    let my_row = lane % 16u;
+    let my_column = lane / 16u;
+    var sums: array<vec4<f32>, 4>;
+    for (var group = 0u; group < params.n_groups; group++) {
+        if lane < TILE_ROWS {
+            let weights = load_weights(min(first_row + lane, params.n_rows - 1u), group);
+            for (var w = 0u; w < 8u; w++) {
+                weight_tile[w][lane] = weights.quants[w];
+            }
+            weight_scales[lane] = vec4(weights.scale, weights.offset);
+        } else if lane < TILE_ROWS + TILE_COLUMNS {
+            let column = lane - TILE_ROWS;
+            let values = load_column(min(first_column + column, n - 1u), group);
+            for (var w = 0u; w < 8u; w++) {
+                column_tile[w][column] = values.quants[w];
+            }
+            column_scales[column] = vec3(values.d, values.sums);
+        }
+        workgroupBarrier();
+        var scales: array<vec3<f32>, 4>;
+        for (var c = 0u; c < 4u; c++) {
+            scales[c] = column_scales[my_column + 8u * c];
+        }
+        for (var half = 0u; half < 2u; half++) {
+            var integers: array<vec4<i32>, 4>;
+            for (var w = 4u * half; w < 4u * half + 4u; w++) {
+                var columns: array<u32, 4>;
+                for (var c = 0u; c < 4u; c++) {
+                    columns[c] = column_tile[w][my_column + 8u * c];
+                }
+                for (var r = 0u; r < 4u; r++) {
+                    let weights = weight_tile[w][my_row + 16u * r];
+                    for (var c = 0u; c < 4u; c++) {
+                        integers[r][c] += dot4I8Packed(weights, columns[c]);
+                    }
+                }
+            }
+            for (var r = 0u; r < 4u; r++) {
+                let weight = weight_scales[my_row + 16u * r];
+                let scale = weight[half];
+                let offset = weight[2u + half];
+                for (var c = 0u; c < 4u; c++) {
+                    sums[r][c] += scale * f32(integers[r][c]) * scales[c].x + offset * scales[c][1u + half];
+                }
+            }
+        }
+        workgroupBarrier();
+    }
+    for (var r = 0u; r < 4u; r++) {
+        let row = first_row + my_row + 16u * r;
+        for (var c = 0u; c < 4u; c++) {
+            let column = first_column + my_column + 8u * c;
+            if row < params.n_rows && column < n {
+                let at = params.first_row + row;
+                y[column * params.n_out + at] = add_bias(at, sums[r][c]);
+            }
+        }
+    }
+}

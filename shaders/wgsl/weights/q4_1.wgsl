@@ -1,0 +1,8 @@
+@group(0) @binding(1) var<storage, read> quants: array<vec4<u32>>; // [n_rows, n_groups], 32 nibbles
+@group(0) @binding(2) var<storage, read> scales: array<u32>;       // [n_rows, n_groups], scale and offset as half floats
+
+fn load_group(row: u32, group: u32) -> Group {
+    let i = row * params.n_groups + group;
+    let d_m = unpack2x16float(scales[i]);
+    return Group(nibbles(quants[i]), vec2(d_m.x), vec2(d_m.y));
+}
