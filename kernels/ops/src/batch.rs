@@ -49,6 +49,11 @@ impl Batch {
         self.tokens.len()
     }
 
+    /// Number of sequences.
+    pub fn n_sequences(&self) -> usize {
+        self.page_tables.len()
+    }
+
     /// Number of rows of logits.
     pub fn n_outputs(&self) -> usize {
         self.outputs.len()

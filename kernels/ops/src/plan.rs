@@ -28,7 +28,7 @@ impl WeightId {
 }
 
 /// How many rows a value has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Rows {
     /// One per token of the batch.
     Tokens,

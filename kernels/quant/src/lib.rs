@@ -5,6 +5,7 @@
 //! - [`dequantize`]: blocks to values, bit for bit as ggml defines them.
 //! - [`quantize`], [`quantize_weighted`]: values to blocks, with a search for the scales of least error.
 //! - [`Mix`]: which format each matrix of a model gets in a file called `Q4_K_M` and the like.
+//! - [`planar`]: weights as a GPU reads them.
 //! - [`activations`]: the 8-bit activations that integer dot products take.
 //!
 //! ```
@@ -30,6 +31,7 @@ mod dequantize;
 mod error;
 mod format;
 mod mix;
+pub mod planar;
 mod quantize;
 mod round;
 

@@ -8,3 +8,4 @@ mod data;
 mod edges;
 mod golden;
 mod peer;
+mod planar;

@@ -1,0 +1,77 @@
+//! Listing and choosing adapters.
+
+use wgpu::{Adapter, Backends, DeviceType, Instance, InstanceDescriptor, InstanceFlags};
+
+use crate::GpuError;
+
+/// An adapter of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdapterInfo {
+    /// The card's name.
+    pub name: String,
+    /// `discrete`, `integrated`, `virtual`, `cpu` or `other`.
+    pub kind: &'static str,
+    /// `Vulkan`, `Metal` or `Dx12`.
+    pub api: String,
+    /// The driver and its version, where the API tells them.
+    pub driver: String,
+    /// Whether it has subgroup operations.
+    pub subgroups: bool,
+    /// Most bytes of a buffer that a kernel can see at once.
+    pub max_binding: u64,
+}
+
+/// The adapters of this machine, in the order in which one is chosen: discrete cards first, software last.
+pub fn adapters() -> Vec<AdapterInfo> {
+    sorted(&instance()).iter().map(info).collect()
+}
+
+pub(crate) fn instance() -> Instance {
+    let mut descriptor = InstanceDescriptor::new_without_display_handle();
+    // The environment must not switch our drivers or checks; OpenGL has no compute worth using.
+    descriptor.backends = Backends::VULKAN | Backends::METAL | Backends::DX12;
+    descriptor.flags = InstanceFlags::empty();
+    Instance::new(descriptor)
+}
+
+/// The adapter whose name contains `wanted`, in any case; without a name the first that is not software, or the first.
+pub(crate) fn choose(instance: &Instance, wanted: Option<&str>) -> Result<Adapter, GpuError> {
+    let adapters = sorted(instance);
+    let Some(wanted) = wanted else { return adapters.into_iter().next().ok_or(GpuError::NoAdapter) };
+    let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
+    let is_wanted = |name: &String| name.to_lowercase().contains(&wanted.to_lowercase());
+    match names.iter().position(is_wanted) {
+        Some(at) => adapters.into_iter().nth(at).ok_or(GpuError::NoAdapter),
+        None if names.is_empty() => Err(GpuError::NoAdapter),
+        None => Err(GpuError::UnknownAdapter { wanted: wanted.into(), there: names.join(", ") }),
+    }
+}
+
+pub(crate) fn info(adapter: &Adapter) -> AdapterInfo {
+    let info = adapter.get_info();
+    AdapterInfo {
+        kind: kind(info.device_type).1,
+        api: info.backend.to_string(),
+        driver: [info.driver, info.driver_info].join(" ").trim().to_owned(),
+        name: info.name,
+        subgroups: adapter.features().contains(wgpu::Features::SUBGROUP),
+        max_binding: adapter.limits().max_storage_buffer_binding_size,
+    }
+}
+
+fn sorted(instance: &Instance) -> Vec<Adapter> {
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(Backends::all()));
+    adapters.sort_by_key(|adapter| kind(adapter.get_info().device_type).0);
+    adapters
+}
+
+/// Rank and name.
+fn kind(device_type: DeviceType) -> (u8, &'static str) {
+    match device_type {
+        DeviceType::DiscreteGpu => (0, "discrete"),
+        DeviceType::IntegratedGpu => (1, "integrated"),
+        DeviceType::VirtualGpu => (2, "virtual"),
+        DeviceType::Other => (3, "other"),
+        DeviceType::Cpu => (4, "cpu"),
+    }
+}

@@ -1,0 +1,183 @@
+//! Runs batches.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use silhak_ops::{Batch, Error, ExecConfig, Executor, KvGroup, MemoryUse, Page, Plan, Rows, Scratch, ValueId};
+use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, CommandEncoderDescriptor, ComputePassDescriptor};
+
+use crate::batch_words::batch_words;
+use crate::device::Device;
+use crate::kv::KvStore;
+use crate::pipelines::Pipelines;
+use crate::policy;
+use crate::program::{Compiler, Program, Sizes};
+use crate::readback::Readback;
+
+/// A plan on a GPU.
+pub(crate) struct GpuExecutor {
+    device: Arc<Device>,
+    pipelines: Arc<Pipelines>,
+    plan: Arc<Plan>,
+    config: ExecConfig,
+    groups: Vec<KvGroup>,
+    scratch: Scratch,
+    kv: KvStore,
+    program: Program,
+    batch: BatchBuffer,
+    readback: Readback,
+    memory: MemoryUse,
+}
+
+impl GpuExecutor {
+    pub(crate) fn new(
+        device: &Arc<Device>,
+        pipelines: &Arc<Pipelines>,
+        plan: &Arc<Plan>,
+        weights: &[Bytes],
+        config: &ExecConfig,
+        memory: MemoryUse,
+    ) -> Result<Self, Error> {
+        plan.check_weights(weights)?;
+        let groups = plan.kv_groups();
+        let kv = KvStore::new(device, plan, &groups, &config.kv)?;
+        let program = Compiler::new(device, plan, weights, config, &kv)?.program()?;
+        let executor = GpuExecutor {
+            readback: Readback::new(device, output_bytes(plan, config.max_tokens, config.max_outputs))?,
+            batch: BatchBuffer::new(device, pipelines, BatchBuffer::FIRST_BYTES)?,
+            device: Arc::clone(device),
+            pipelines: Arc::clone(pipelines),
+            plan: Arc::clone(plan),
+            config: config.clone(),
+            groups,
+            scratch: Scratch::new(plan),
+            kv,
+            program,
+            memory,
+        };
+        executor.warm_up()?;
+        Ok(executor)
+    }
+
+    /// Makes the pipelines that decoding needs, so that the first token does not wait for them.
+    fn warm_up(&self) -> Result<(), Error> {
+        let tiling = policy::tiling(1, 1, self.program.heads_per_kv);
+        let one = Sizes { n_tokens: 1, n_outputs: 1, n_tiles: 1, tiling };
+        for step in &self.program.steps {
+            if let Some((shader, _)) = step.work.dispatch(&one, &self.device.caps) {
+                self.pipelines.get(shader)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self, batch: &Batch, inputs: &[&[f32]], n_outputs: usize) -> Result<(), Error> {
+        self.plan.check_io(batch.n_tokens(), inputs, n_outputs)?;
+        batch.check(&self.plan, &self.groups, &self.config.kv)?;
+        for (what, found, most) in [
+            ("tokens", batch.n_tokens(), self.config.max_tokens),
+            ("outputs", batch.n_outputs(), self.config.max_outputs),
+        ] {
+            if found > most {
+                return Err(Error::Batch(format!("expected at most {most} {what}, found {found}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn slot(&self, value: ValueId) -> &Buffer {
+        &self.program.slots[self.scratch.slot(value)]
+    }
+}
+
+impl Executor for GpuExecutor {
+    fn run(&mut self, batch: &Batch, inputs: &[&[f32]], outputs: &mut [Vec<f32>]) -> Result<(), Error> {
+        self.check(batch, inputs, outputs.len())?;
+        let longest = batch.positions().iter().max().map_or(0, |&position| position as usize + 1);
+        let tiling = policy::tiling(batch.n_tokens(), longest, self.program.heads_per_kv);
+        let (words, n_tiles) = batch_words(batch, &self.program.ropes, self.groups.len(), tiling);
+        self.batch.write(&self.device, &self.pipelines, &words)?;
+        for (&id, input) in self.plan.inputs().iter().zip(inputs) {
+            self.device.write(self.slot(id), 0, bytemuck::cast_slice(input));
+        }
+
+        let (n_tokens, n_outputs) = (batch.n_tokens(), batch.n_outputs());
+        let sizes = Sizes { n_tokens, n_outputs, n_tiles, tiling };
+        let mut encoder = self.device.device.create_command_encoder(&CommandEncoderDescriptor::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
+            pass.set_bind_group(1, &self.batch.bind_group, &[]);
+            for step in &self.program.steps {
+                let Some((shader, [x, y, z])) = step.work.dispatch(&sizes, &self.device.caps) else { continue };
+                pass.set_pipeline(&self.pipelines.get(shader)?);
+                pass.set_bind_group(0, &step.bind_group, &[]);
+                pass.dispatch_workgroups(x, y, z);
+            }
+        }
+        let mut end = 0;
+        for (&id, output) in self.plan.outputs().iter().zip(outputs.iter_mut()) {
+            let value = self.plan.value(id);
+            let n_rows = if value.rows == Rows::Tokens { n_tokens } else { n_outputs };
+            output.resize(value.width * n_rows, 0.0);
+            let bytes = 4 * output.len() as u64;
+            if bytes > 0 {
+                self.readback.take(&mut encoder, self.slot(id), end, bytes);
+            }
+            end += bytes;
+        }
+        self.readback.submit_and_read(&self.device, encoder, end, |mut bytes| {
+            for output in outputs {
+                let (mine, rest) = bytes.split_at(4 * output.len());
+                output.copy_from_slice(bytemuck::cast_slice(mine));
+                bytes = rest;
+            }
+        })?;
+        Ok(())
+    }
+
+    fn copy_page(&mut self, group: usize, from: Page, to: Page) -> Result<(), Error> {
+        self.kv.copy_page(&self.device, group, from, to)
+    }
+
+    fn memory(&self) -> MemoryUse {
+        self.memory
+    }
+}
+
+/// The words of the batch, on the device.
+struct BatchBuffer {
+    buffer: Buffer,
+    bind_group: BindGroup,
+}
+
+impl BatchBuffer {
+    const FIRST_BYTES: u64 = 64 << 10;
+
+    fn new(device: &Device, pipelines: &Pipelines, bytes: u64) -> Result<Self, Error> {
+        let buffer = device.storage("a batch", bytes)?;
+        let entries = [BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() }];
+        let layout = &pipelines.batch_layout;
+        let descriptor = BindGroupDescriptor { label: Some("batch"), layout, entries: &entries };
+        let bind_group = device.checked("a bind group", 0, || device.device.create_bind_group(&descriptor))?;
+        Ok(BatchBuffer { buffer, bind_group })
+    }
+
+    /// Writes the words; the buffer grows where they need more.
+    fn write(&mut self, device: &Device, pipelines: &Pipelines, words: &[u32]) -> Result<(), Error> {
+        let bytes = size_of_val(words) as u64;
+        if bytes > self.buffer.size() {
+            *self = BatchBuffer::new(device, pipelines, bytes.next_power_of_two())?;
+        }
+        device.write(&self.buffer, 0, bytemuck::cast_slice(words));
+        Ok(())
+    }
+}
+
+/// Bytes of all outputs of a batch.
+pub(crate) fn output_bytes(plan: &Plan, n_tokens: usize, n_outputs: usize) -> u64 {
+    let bytes = |id: &ValueId| {
+        let value = plan.value(*id);
+        4 * value.width * if value.rows == Rows::Tokens { n_tokens } else { n_outputs }
+    };
+    plan.outputs().iter().map(bytes).sum::<usize>() as u64
+}

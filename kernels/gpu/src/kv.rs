@@ -1,0 +1,84 @@
+//! Pages of keys and values on the device.
+
+use silhak_ops::{Error, KvConfig, KvElement, KvGroup, KvId, Page, Plan};
+use silhak_shaders::Kv;
+use wgpu::{Buffer, BufferUsages, CommandEncoderDescriptor};
+
+use crate::device::Device;
+
+const WHAT: &str = "keys and values";
+
+/// The pages of all layers.
+#[derive(Debug)]
+pub(crate) struct KvStore {
+    layers: Vec<Layer>,
+    n_pages: Vec<usize>,
+    /// Holds a page on its way: a copy within one buffer needs a stop in another.
+    spare: Buffer,
+}
+
+/// `[n_pages, page_len, n_kv_heads, head_dim]`, for keys and for values.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    pub(crate) group: usize,
+    pub(crate) k: Buffer,
+    pub(crate) v: Buffer,
+    page_bytes: u64,
+}
+
+impl KvStore {
+    pub(crate) fn new(device: &Device, plan: &Plan, groups: &[KvGroup], config: &KvConfig) -> Result<Self, Error> {
+        if config.n_pages.len() != groups.len() {
+            return Err(Error::Count { what: "key-value groups", expected: groups.len(), found: config.n_pages.len() });
+        }
+        if config.page_len == 0 && !groups.is_empty() {
+            return Err(Error::Count { what: "positions per key-value page", expected: 1, found: 0 });
+        }
+        let mut layers = Vec::with_capacity(plan.kv_layers().len());
+        for (i, shape) in plan.kv_layers().iter().enumerate() {
+            let is_in = |group: &KvGroup| group.layers.iter().any(|layer| layer.index() == i);
+            let Some(group) = groups.iter().position(is_in) else { continue };
+            let page_bytes = (config.page_len * shape.width() * config.element.bytes()) as u64;
+            let bytes = page_bytes.saturating_mul(config.n_pages[group] as u64);
+            let (k, v) = (device.storage(WHAT, bytes)?, device.storage(WHAT, bytes)?);
+            layers.push(Layer { group, k, v, page_bytes });
+        }
+        let largest = layers.iter().map(|layer| layer.page_bytes).max().unwrap_or(0);
+        let spare = device.buffer(WHAT, largest, BufferUsages::COPY_SRC | BufferUsages::COPY_DST)?;
+        Ok(KvStore { layers, n_pages: config.n_pages.clone(), spare })
+    }
+
+    pub(crate) fn layer(&self, id: KvId) -> &Layer {
+        &self.layers[id.index()]
+    }
+
+    /// Copies a page over another in all layers of a group.
+    pub(crate) fn copy_page(&self, device: &Device, group: usize, from: Page, to: Page) -> Result<(), Error> {
+        let Some(&n_pages) = self.n_pages.get(group) else {
+            let n = self.n_pages.len();
+            return Err(Error::Batch(format!("copy_page: expected a group below {n}, found {group}")));
+        };
+        if let Some(page) = [from, to].iter().find(|page| page.0 as usize >= n_pages) {
+            return Err(Error::Batch(format!("copy_page: expected pages below {n_pages}, found {}", page.0)));
+        }
+        device.checked("a copy of a page", 0, || {
+            let mut encoder = device.device.create_command_encoder(&CommandEncoderDescriptor::default());
+            for layer in self.layers.iter().filter(|layer| layer.group == group) {
+                let (n, from, to) = (layer.page_bytes, u64::from(from.0), u64::from(to.0));
+                for pages in [&layer.k, &layer.v] {
+                    encoder.copy_buffer_to_buffer(pages, from * n, &self.spare, 0, n);
+                    encoder.copy_buffer_to_buffer(&self.spare, 0, pages, to * n, n);
+                }
+            }
+            device.queue.submit([encoder.finish()]);
+        })?;
+        Ok(())
+    }
+}
+
+pub(crate) fn shader_kv(element: KvElement) -> Kv {
+    match element {
+        KvElement::F16 => Kv::F16,
+        KvElement::F32 => Kv::F32,
+    }
+}

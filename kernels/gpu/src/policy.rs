@@ -1,0 +1,106 @@
+//! Which kernel does what: pure functions of shapes, formats and what the device can do.
+
+use silhak_shaders::{Activations, Reduce, Shader, Weights};
+
+use crate::Caps;
+use crate::batch_words::Tiling;
+
+/// Up to so many rows of activations, each weight is read once for all of them ([`Shader::Matvec`]).
+pub(crate) const FEW: usize = 8;
+
+/// Rows of the weight that a workgroup of a matvec takes.
+pub(crate) const MATVEC_ROWS: u32 = 4;
+
+/// Most splits of the positions in attention.
+pub(crate) const MOST_SPLITS: usize = 16;
+
+/// Blocks of positions that are worth a split of their own.
+const BLOCKS_PER_SPLIT: usize = 4;
+
+/// How the activations of a matmul are stored.
+pub(crate) fn activations(weights: Weights, n_in: u32, caps: &Caps) -> Activations {
+    if weights.is_quantized() && caps.packed_dot {
+        Activations::A8
+    } else if n_in.is_multiple_of(32) {
+        Activations::F32
+    } else {
+        Activations::Ragged
+    }
+}
+
+/// The kernel for a weight and `n` rows of activations.
+pub(crate) fn linear(weights: Weights, activations: Activations, bias: bool, n: usize, caps: &Caps) -> Shader {
+    if n > FEW {
+        return Shader::Matmul { weights, activations, bias };
+    }
+    let columns = n.max(1).next_power_of_two() as u32;
+    Shader::Matvec { weights, activations, bias, reduce: reduce(caps), threads: 64, rows: MATVEC_ROWS, columns }
+}
+
+/// How sums over a workgroup are made.
+pub(crate) fn reduce(caps: &Caps) -> Reduce {
+    if caps.subgroups { Reduce::Subgroups } else { Reduce::Tree }
+}
+
+/// Threads for the norm of a run of values.
+pub(crate) fn norm_threads(len: usize) -> u32 {
+    if len > 512 { 256 } else { 64 }
+}
+
+/// Most queries of a workgroup of attention: as many as there are, within the shared memory that every device has.
+pub(crate) fn queries(n: usize, head_pairs: u32) -> u32 {
+    let most = if head_pairs > 64 { 4 } else { 16 };
+    (n.next_power_of_two() as u32).clamp(4, most)
+}
+
+/// How attention is shared out: many tokens by tiles, few tokens with long pasts by splits.
+pub(crate) fn tiling(n_tokens: usize, longest: usize, heads_per_kv: usize) -> Tiling {
+    if n_tokens > FEW {
+        return Tiling { tile_tokens: (16 / heads_per_kv).clamp(1, 16), n_splits: 1 };
+    }
+    let blocks = longest.div_ceil(Shader::ATTENTION_THREADS as usize);
+    Tiling { tile_tokens: 1, n_splits: (blocks / BLOCKS_PER_SPLIT).clamp(1, MOST_SPLITS) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caps() -> Caps {
+        Caps {
+            subgroups: true,
+            packed_dot: true,
+            max_binding: 1 << 27,
+            max_buffer: 1 << 30,
+            max_workgroups: 65535,
+            max_bindings: 8,
+        }
+    }
+
+    #[test]
+    fn integers_meet_integers_and_floats_floats() {
+        let without = Caps { packed_dot: false, ..caps() };
+        assert_eq!(activations(Weights::Q4K, 256, &caps()), Activations::A8);
+        assert_eq!(activations(Weights::Q4K, 256, &without), Activations::F32);
+        assert_eq!(activations(Weights::F16, 64, &caps()), Activations::F32);
+        assert_eq!(activations(Weights::F32, 37, &caps()), Activations::Ragged);
+    }
+
+    #[test]
+    fn few_columns_read_the_weight_once() {
+        let of = |n, caps: &Caps| linear(Weights::Q4_0, Activations::A8, false, n, caps);
+        assert!(matches!(of(1, &caps()), Shader::Matvec { columns: 1, reduce: Reduce::Subgroups, .. }));
+        assert!(matches!(of(3, &caps()), Shader::Matvec { columns: 4, .. }));
+        assert!(matches!(of(8, &Caps { subgroups: false, ..caps() }), Shader::Matvec { reduce: Reduce::Tree, .. }));
+        assert!(matches!(of(9, &caps()), Shader::Matmul { .. }));
+    }
+
+    #[test]
+    fn long_pasts_are_split_and_prompts_tiled() {
+        assert_eq!(tiling(1, 100, 4), Tiling { tile_tokens: 1, n_splits: 1 });
+        assert_eq!(tiling(1, 2048, 4), Tiling { tile_tokens: 1, n_splits: 8 });
+        assert_eq!(tiling(1, 1 << 20, 4), Tiling { tile_tokens: 1, n_splits: MOST_SPLITS });
+        assert_eq!(tiling(100, 2048, 5), Tiling { tile_tokens: 3, n_splits: 1 });
+        assert_eq!(tiling(100, 2048, 32), Tiling { tile_tokens: 1, n_splits: 1 });
+    }
+}

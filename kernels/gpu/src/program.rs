@@ -1,0 +1,374 @@
+//! A plan turned into steps: for each, which kernels may run it, the bind group they share, and how many workgroups.
+
+mod arena;
+mod work;
+
+use std::collections::HashMap;
+use std::num::NonZero;
+
+use bytes::Bytes;
+use silhak_ops::{Activation, Error, ExecConfig, KvId, Op, Pairing, Plan, Rope, RopeTable, Rows, Scratch, ValueId, WeightId};
+use silhak_shaders::{self as shaders, Activations, Shader};
+use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, Buffer, BufferBinding};
+
+use crate::device::Device;
+use crate::kv::{KvStore, shader_kv};
+use crate::weights::{Matrix, upload_vector, vector};
+use crate::{pipelines, policy};
+use arena::{Arena, PARAM_BYTES};
+pub(crate) use work::{Sizes, Work};
+
+/// One step of a batch.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub(crate) work: Work,
+    pub(crate) bind_group: BindGroup,
+}
+
+/// Everything that is made once per model.
+#[derive(Debug)]
+pub(crate) struct Program {
+    pub(crate) steps: Vec<Step>,
+    /// The buffers of the plan's values.
+    pub(crate) slots: Vec<Buffer>,
+    pub(crate) ropes: Vec<RopeTable>,
+    /// The heads of a key-value head, in the layer that has most of them.
+    pub(crate) heads_per_kv: usize,
+}
+
+/// A step before its parameters have a place.
+struct Draft {
+    work: Work,
+    params: u64,
+    buffers: Vec<Buffer>,
+}
+
+/// Writes programs.
+pub(crate) struct Compiler<'a> {
+    device: &'a Device,
+    plan: &'a Plan,
+    weights: &'a [Bytes],
+    config: &'a ExecConfig,
+    kv: &'a KvStore,
+    scratch: Scratch,
+    slots: Vec<Buffer>,
+    arena: Arena,
+    drafts: Vec<Draft>,
+    matrices: HashMap<WeightId, Matrix>,
+    vectors: HashMap<WeightId, Buffer>,
+    ropes: Vec<(Rope, RopeTable)>,
+    /// 8-bit activations by the shape of what they are made from, and the value that they hold now.
+    a8: HashMap<(Rows, u32), A8>,
+    partials: Buffer,
+    heads_per_kv: usize,
+}
+
+/// The 8-bit form of a value.
+struct A8 {
+    quants: Buffer,
+    scales: Buffer,
+    holds: ValueId,
+}
+
+impl<'a> Compiler<'a> {
+    pub(crate) fn new(
+        device: &'a Device,
+        plan: &'a Plan,
+        weights: &'a [Bytes],
+        config: &'a ExecConfig,
+        kv: &'a KvStore,
+    ) -> Result<Self, Error> {
+        let scratch = Scratch::new(plan);
+        let bytes = |slot| 4 * scratch.len(slot, config.max_tokens, config.max_outputs) as u64;
+        let slots = (0..scratch.shapes().len()).map(|slot| device.storage(VALUES, bytes(slot)));
+        let slots = slots.collect::<Result<Vec<_>, _>>()?;
+        let partials = device.storage("splits of attention", partial_bytes(plan, config) as u64)?;
+        Ok(Compiler {
+            device,
+            plan,
+            weights,
+            config,
+            kv,
+            scratch,
+            slots,
+            arena: Arena::default(),
+            drafts: Vec::new(),
+            matrices: HashMap::new(),
+            vectors: HashMap::new(),
+            ropes: Vec::new(),
+            a8: HashMap::new(),
+            partials,
+            heads_per_kv: 1,
+        })
+    }
+
+    /// Uploads the weights and writes the steps.
+    pub(crate) fn program(mut self) -> Result<Program, Error> {
+        for op in self.plan.ops() {
+            self.op(op)?;
+        }
+        let params = self.device.buffer("parameters", self.arena.bytes(), Arena::USAGE)?;
+        self.device.write(&params, 0, self.arena.data());
+        let steps = self.drafts.iter().map(|draft| self.step(draft, &params)).collect::<Result<_, Error>>()?;
+        let ropes = self.ropes.into_iter().map(|(_, table)| table).collect();
+        Ok(Program { steps, slots: self.slots, ropes, heads_per_kv: self.heads_per_kv })
+    }
+
+    fn op(&mut self, op: &Op) -> Result<(), Error> {
+        match *op {
+            Op::Embed { table, out } => self.embed(table, out),
+            Op::Select { x, out } => {
+                let width = self.width(x);
+                let work = Work::PerRow { shader: Shader::Select, groups: width.div_ceil(64), rows: Rows::Outputs };
+                self.push(work, &[width], &[x, out]);
+                Ok(())
+            }
+            Op::RmsNorm { x, weight, eps, out } => self.rms_norm(x, weight, eps, out),
+            Op::Linear { x, weight, bias, out } => self.linear(x, weight, bias, out),
+            Op::Rope { x, head_dim, rope, out } => self.rope(x, head_dim, rope, out),
+            Op::KvWrite { layer, k, v } => {
+                let (n_pairs, kv) = (self.width(k) / 2, self.kv.layer(layer));
+                let buffers = vec![self.slot(k), self.slot(v), kv.k.clone(), kv.v.clone()];
+                let shader = Shader::KvWrite { kv: shader_kv(self.config.kv.element) };
+                let work = Work::PerRow { shader, groups: n_pairs.div_ceil(64), rows: Rows::Tokens };
+                let params = [n_pairs, kv.group as u32, self.config.kv.page_len as u32];
+                self.push_buffers(work, &params, buffers);
+                Ok(())
+            }
+            Op::Attention { layer, q, scale, out } => self.attention(layer, q, scale, out),
+            Op::Gate { gate, up, activation, out } => {
+                let activation = match activation {
+                    Activation::Silu => shaders::Activation::Silu,
+                    Activation::GeluTanh => shaders::Activation::GeluTanh,
+                };
+                self.elements(Shader::Gate { activation }, 0.0, &[gate, up, out]);
+                Ok(())
+            }
+            Op::Add { a, b, out } => {
+                self.elements(Shader::Add, 0.0, &[a, b, out]);
+                Ok(())
+            }
+            Op::Scale { x, factor, out } => {
+                self.elements(Shader::Scale, factor, &[x, out]);
+                Ok(())
+            }
+            Op::SoftCap { x, cap, out } => {
+                self.elements(Shader::SoftCap, cap, &[x, out]);
+                Ok(())
+            }
+        }
+    }
+
+    fn embed(&mut self, table: WeightId, out: ValueId) -> Result<(), Error> {
+        let (matrix, out) = (self.matrix(table)?, self.slot(out));
+        let n_groups = matrix.n_groups();
+        for chunk in &matrix.chunks {
+            let shader = Shader::Embed { weights: matrix.weights };
+            let work = Work::PerRow { shader, groups: n_groups.div_ceil(32), rows: Rows::Tokens };
+            let buffers = chunk.planes.iter().cloned().chain([out.clone()]).collect();
+            self.push_buffers(work, &[chunk.n_rows, n_groups, matrix.n_in, chunk.first_row], buffers);
+        }
+        Ok(())
+    }
+
+    fn rms_norm(&mut self, x: ValueId, weight: WeightId, eps: f32, out: ValueId) -> Result<(), Error> {
+        let (len, rows) = (self.plan.weight(weight).cols, self.plan.value(x).rows);
+        let runs = self.width(x) / len as u32;
+        let shader = Shader::RmsNorm { reduce: policy::reduce(&self.device.caps), threads: policy::norm_threads(len) };
+        let buffers = vec![self.slot(x), self.vector(weight)?, self.slot(out)];
+        let work = Work::PerRow { shader, groups: runs, rows };
+        self.push_buffers(work, &[len as u32, runs, eps.to_bits(), of_outputs(rows)], buffers);
+        Ok(())
+    }
+
+    fn linear(&mut self, x: ValueId, weight: WeightId, bias: Option<WeightId>, out: ValueId) -> Result<(), Error> {
+        let matrix = self.matrix(weight)?;
+        let activations = policy::activations(matrix.weights, matrix.n_in, &self.device.caps);
+        let columns = match activations {
+            Activations::A8 => self.quantized(x)?,
+            Activations::F32 | Activations::Ragged => vec![self.slot(x)],
+        };
+        let rows = self.plan.value(x).rows;
+        let bias = bias.map(|bias| self.vector(bias)).transpose()?;
+        for chunk in &matrix.chunks {
+            let work = Work::Linear {
+                weights: matrix.weights,
+                activations,
+                bias: bias.is_some(),
+                n_rows: chunk.n_rows,
+                rows,
+            };
+            let params = [
+                chunk.n_rows,
+                matrix.n_groups(),
+                matrix.n_in,
+                chunk.first_row,
+                matrix.n_rows,
+                of_outputs(rows),
+                work::grid_width(chunk.n_rows, &self.device.caps),
+            ];
+            let buffers = chunk.planes.iter().chain(&columns).cloned().chain([self.slot(out)]).chain(bias.clone());
+            let buffers = buffers.collect();
+            self.push_buffers(work, &params, buffers);
+        }
+        Ok(())
+    }
+
+    /// The 8-bit form of a value: quants and scales. It is made once for all linears that read the value.
+    fn quantized(&mut self, x: ValueId) -> Result<Vec<Buffer>, Error> {
+        let (rows, width) = (self.plan.value(x).rows, self.width(x));
+        let key = (rows, width);
+        if let Some(A8 { quants, scales, .. }) = self.a8.get(&key).filter(|a8| a8.holds == x) {
+            return Ok(vec![quants.clone(), scales.clone()]);
+        }
+        let buffers = match self.a8.remove(&key) {
+            Some(A8 { quants, scales, .. }) => vec![quants, scales],
+            None => {
+                let n_blocks = most_rows(rows, self.config) as u64 * u64::from(width / 32);
+                vec![self.device.storage(VALUES, 32 * n_blocks)?, self.device.storage(VALUES, 8 * n_blocks)?]
+            }
+        };
+        let work =
+            Work::PerRow { shader: Shader::Quantize, groups: (width / 32).div_ceil(64), rows };
+        let bound = [self.slot(x), buffers[0].clone(), buffers[1].clone()].to_vec();
+        self.push_buffers(work, &[width / 32, of_outputs(rows)], bound);
+        self.a8.insert(key, A8 { quants: buffers[0].clone(), scales: buffers[1].clone(), holds: x });
+        Ok(buffers)
+    }
+
+    fn rope(&mut self, x: ValueId, head_dim: usize, rope: Rope, out: ValueId) -> Result<(), Error> {
+        let table = self.rope_table(rope)?;
+        let n_heads = self.width(x) / head_dim as u32;
+        let adjacent = u32::from(rope.pairing == Pairing::Adjacent);
+        let threads = n_heads * (head_dim as u32).div_ceil(2);
+        let work = Work::PerRow { shader: Shader::Rope, groups: threads.div_ceil(64), rows: Rows::Tokens };
+        self.push(work, &[head_dim as u32, n_heads, rope.n_rot as u32, adjacent, table], &[x, out]);
+        Ok(())
+    }
+
+    fn attention(&mut self, layer: KvId, q: ValueId, scale: f32, out: ValueId) -> Result<(), Error> {
+        let (shape, kv) = (*self.plan.kv_layer(layer), self.kv.layer(layer));
+        let (n_heads, n_kv_heads) = (self.width(q) / shape.head_dim as u32, shape.n_kv_heads as u32);
+        let heads_per_kv = n_heads / n_kv_heads;
+        self.heads_per_kv = self.heads_per_kv.max(heads_per_kv as usize);
+        let params = [
+            n_heads,
+            n_kv_heads,
+            shape.head_dim as u32,
+            shape.window.unwrap_or(0) as u32,
+            kv.group as u32,
+            self.config.kv.page_len as u32,
+            scale.to_bits(),
+        ];
+        let work = Work::Attention {
+            kv: shader_kv(self.config.kv.element),
+            head_pairs: shape.head_dim as u32 / 2,
+            heads_per_kv,
+            n_kv_heads,
+        };
+        let (q, out, partials) = (self.slot(q), self.slot(out), self.partials.clone());
+        let buffers = vec![q, kv.k.clone(), kv.v.clone(), out.clone(), partials.clone()];
+        self.push_buffers(work, &params, buffers);
+        self.push_buffers(Work::Merge { n_heads }, &params, vec![partials, out]);
+        Ok(())
+    }
+
+    fn elements(&mut self, shader: Shader, factor: f32, values: &[ValueId]) {
+        let (rows, width) = (self.plan.value(values[0]).rows, self.width(values[0]));
+        let grid_width = work::ELEMENT_THREADS * self.device.caps.max_workgroups;
+        let params = [width, of_outputs(rows), factor.to_bits(), grid_width];
+        self.push(Work::Elements { shader, width, rows }, &params, values);
+    }
+
+    fn push(&mut self, work: Work, params: &[u32], values: &[ValueId]) {
+        let buffers = values.iter().map(|&value| self.slot(value)).collect();
+        self.push_buffers(work, params, buffers);
+    }
+
+    /// `buffers` are in the order of the kernel's bindings after its parameters.
+    fn push_buffers(&mut self, work: Work, params: &[u32], buffers: Vec<Buffer>) {
+        self.drafts.push(Draft { work, params: self.arena.push(params), buffers });
+    }
+
+    fn step(&self, draft: &Draft, params: &Buffer) -> Result<Step, Error> {
+        // Kernels that share a step share its bindings, so any of them tells the layout.
+        let bindings = draft.work.example(&self.device.caps).bindings();
+        let layout = pipelines::layout(self.device, &bindings)?;
+        let own = BufferBinding { buffer: params, offset: draft.params, size: NonZero::new(PARAM_BYTES) };
+        let resources = [BindingResource::Buffer(own)]
+            .into_iter()
+            .chain(draft.buffers.iter().map(|buffer| buffer.as_entire_binding()));
+        let entries: Vec<BindGroupEntry<'_>> = bindings
+            .iter()
+            .zip(resources)
+            .map(|(binding, resource)| BindGroupEntry { binding: binding.number(), resource })
+            .collect();
+        let descriptor = BindGroupDescriptor { label: None, layout: &layout, entries: &entries };
+        let device = &self.device.device;
+        let bind_group = self.device.checked("a bind group", 0, || device.create_bind_group(&descriptor))?;
+        Ok(Step { work: draft.work, bind_group })
+    }
+
+    fn slot(&self, value: ValueId) -> Buffer {
+        self.slots[self.scratch.slot(value)].clone()
+    }
+
+    fn width(&self, value: ValueId) -> u32 {
+        self.plan.value(value).width as u32
+    }
+
+    fn matrix(&mut self, id: WeightId) -> Result<Matrix, Error> {
+        if let Some(matrix) = self.matrices.get(&id) {
+            return Ok(matrix.clone());
+        }
+        let matrix = Matrix::upload(self.device, self.plan.weight(id), &self.weights[id.index()])?;
+        self.matrices.insert(id, matrix.clone());
+        Ok(matrix)
+    }
+
+    fn vector(&mut self, id: WeightId) -> Result<Buffer, Error> {
+        if let Some(vector) = self.vectors.get(&id) {
+            return Ok(vector.clone());
+        }
+        let vector = upload_vector(self.device, self.plan.weight(id), &self.weights[id.index()])?;
+        self.vectors.insert(id, vector.clone());
+        Ok(vector)
+    }
+
+    /// The table of a rope; ropes that turn alike share one.
+    fn rope_table(&mut self, rope: Rope) -> Result<u32, Error> {
+        let alike = |known: &Rope| Rope { pairing: known.pairing, ..rope } == *known;
+        if let Some(table) = self.ropes.iter().position(|(known, _)| alike(known)) {
+            return Ok(table as u32);
+        }
+        let factors = rope.factors.map(|id| vector(self.plan.weight(id), &self.weights[id.index()])).transpose()?;
+        self.ropes.push((rope, RopeTable::new(&rope, factors.as_deref())));
+        Ok(self.ropes.len() as u32 - 1)
+    }
+}
+
+const VALUES: &str = "values between ops";
+
+/// Most rows of a value.
+pub(crate) fn most_rows(rows: Rows, config: &ExecConfig) -> usize {
+    match rows {
+        Rows::Tokens => config.max_tokens,
+        Rows::Outputs => config.max_outputs,
+    }
+}
+
+/// Bytes of the splits of attention: few tokens have any.
+pub(crate) fn partial_bytes(plan: &Plan, config: &ExecConfig) -> usize {
+    let per_token = |op: &Op| match *op {
+        Op::Attention { layer, q, .. } => {
+            let head_dim = plan.kv_layer(layer).head_dim;
+            plan.value(q).width / head_dim * policy::MOST_SPLITS * (head_dim + 2) * 4
+        }
+        _ => 0,
+    };
+    plan.ops().iter().map(per_token).max().unwrap_or(0) * config.max_tokens.min(policy::FEW)
+}
+
+fn of_outputs(rows: Rows) -> u32 {
+    u32::from(rows == Rows::Outputs)
+}

@@ -1,0 +1,142 @@
+//! Which kernel a step runs, and how many workgroups of it: from the sizes of a batch.
+
+use silhak_ops::Rows;
+use silhak_shaders::{Activations, Kv, Shader, Weights};
+
+use crate::batch_words::Tiling;
+use crate::{Caps, policy};
+
+/// Threads of a workgroup of the ops on each value alone.
+pub(super) const ELEMENT_THREADS: u32 = 256;
+
+/// What a step does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Work {
+    /// A chunk of a weight times activations.
+    Linear { weights: Weights, activations: Activations, bias: bool, n_rows: u32, rows: Rows },
+    /// So many workgroups for each row of a value.
+    PerRow { shader: Shader, groups: u32, rows: Rows },
+    /// A thread for each value.
+    Elements { shader: Shader, width: u32, rows: Rows },
+    /// Attention, by tiles and splits.
+    Attention { kv: Kv, head_pairs: u32, heads_per_kv: u32, n_kv_heads: u32 },
+    /// The splits put together, where there are any.
+    Merge { n_heads: u32 },
+}
+
+/// The sizes of a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sizes {
+    pub(crate) n_tokens: usize,
+    pub(crate) n_outputs: usize,
+    pub(crate) n_tiles: usize,
+    pub(crate) tiling: Tiling,
+}
+
+impl Work {
+    /// The kernel and its workgroups; none where there is nothing to do.
+    pub(crate) fn dispatch(&self, sizes: &Sizes, caps: &Caps) -> Option<(Shader, [u32; 3])> {
+        let (shader, [x, y, z]) = match *self {
+            Work::Linear { weights, activations, bias, n_rows, rows } => {
+                let n = sizes.rows(rows);
+                let shader = policy::linear(weights, activations, bias, n, caps);
+                if let Shader::Matmul { .. } = shader {
+                    let (tile_rows, tile_columns) = Shader::MATMUL_TILE;
+                    (shader, [n_rows.div_ceil(tile_rows), (n as u32).div_ceil(tile_columns), 1])
+                } else {
+                    let (n_groups, width) = (n_rows.div_ceil(policy::MATVEC_ROWS), grid_width(n_rows, caps));
+                    (shader, if n == 0 { [0; 3] } else { [width, n_groups.div_ceil(width), 1] })
+                }
+            }
+            Work::PerRow { shader, groups, rows } => (shader, [groups, sizes.rows(rows) as u32, 1]),
+            Work::Elements { shader, width, rows } => {
+                let n_groups = (u64::from(width) * sizes.rows(rows) as u64).div_ceil(u64::from(ELEMENT_THREADS)) as u32;
+                let x = n_groups.min(caps.max_workgroups);
+                (shader, [x, n_groups.div_ceil(x.max(1)), 1])
+            }
+            Work::Attention { kv, head_pairs, heads_per_kv, n_kv_heads } => {
+                let Tiling { tile_tokens, n_splits } = sizes.tiling;
+                let n_queries = heads_per_kv as usize * tile_tokens;
+                let queries = policy::queries(n_queries, head_pairs);
+                let blocks = (n_queries as u32).div_ceil(queries);
+                let shader = Shader::Attention { kv, queries, head_pairs };
+                (shader, [sizes.n_tiles as u32, n_kv_heads * blocks, n_splits as u32])
+            }
+            Work::Merge { n_heads } => {
+                let n = if sizes.tiling.n_splits > 1 { sizes.n_tokens as u32 } else { 0 };
+                (Shader::Merge, [n_heads, n, 1])
+            }
+        };
+        (x > 0 && y > 0 && z > 0).then_some((shader, [x, y, z]))
+    }
+
+    /// A kernel of those that may run it.
+    pub(super) fn example(&self, caps: &Caps) -> Shader {
+        match *self {
+            Work::Linear { weights, activations, bias, .. } => policy::linear(weights, activations, bias, 1, caps),
+            Work::PerRow { shader, .. } | Work::Elements { shader, .. } => shader,
+            Work::Attention { kv, head_pairs, .. } => {
+                Shader::Attention { kv, queries: policy::queries(1, head_pairs), head_pairs }
+            }
+            Work::Merge { .. } => Shader::Merge,
+        }
+    }
+}
+
+impl Sizes {
+    fn rows(&self, rows: Rows) -> usize {
+        match rows {
+            Rows::Tokens => self.n_tokens,
+            Rows::Outputs => self.n_outputs,
+        }
+    }
+}
+
+/// Workgroups in x of a matvec of so many rows.
+pub(super) fn grid_width(n_rows: u32, caps: &Caps) -> u32 {
+    n_rows.div_ceil(policy::MATVEC_ROWS).clamp(1, caps.max_workgroups)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caps() -> Caps {
+        Caps {
+            subgroups: false,
+            packed_dot: true,
+            max_binding: 1 << 27,
+            max_buffer: 1 << 30,
+            max_workgroups: 65535,
+            max_bindings: 8,
+        }
+    }
+
+    fn sizes(n_tokens: usize, n_outputs: usize) -> Sizes {
+        Sizes { n_tokens, n_outputs, n_tiles: n_tokens, tiling: policy::tiling(n_tokens, 100, 4) }
+    }
+
+    #[test]
+    fn every_row_has_a_workgroup() {
+        let linear = |n_rows| Work::Linear {
+            weights: Weights::Q4K,
+            activations: Activations::A8,
+            bias: false,
+            n_rows,
+            rows: Rows::Outputs,
+        };
+        assert_eq!(linear(10).dispatch(&sizes(1, 1), &caps()).unwrap().1, [3, 1, 1]);
+        let [x, y, _] = linear(400_000).dispatch(&sizes(1, 1), &caps()).unwrap().1;
+        assert!(x <= 65535 && x * y >= 100_000);
+        assert_eq!(linear(130).dispatch(&sizes(40, 33), &caps()).unwrap().1, [3, 2, 1]);
+        assert_eq!(linear(10).dispatch(&sizes(4, 0), &caps()), None);
+    }
+
+    #[test]
+    fn splits_are_merged_and_one_split_is_not() {
+        let merge = Work::Merge { n_heads: 8 };
+        assert_eq!(merge.dispatch(&sizes(1, 1), &caps()), None);
+        let split = Sizes { tiling: Tiling { tile_tokens: 1, n_splits: 4 }, ..sizes(2, 2) };
+        assert_eq!(merge.dispatch(&split, &caps()), Some((Shader::Merge, [8, 2, 1])));
+    }
+}

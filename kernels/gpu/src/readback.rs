@@ -1,0 +1,58 @@
+//! Results on their way back to the host.
+
+use std::sync::mpsc;
+
+use wgpu::{Buffer, BufferUsages, CommandEncoder, MapMode};
+
+use crate::GpuError;
+use crate::device::Device;
+
+/// A buffer that the host can read.
+#[derive(Debug)]
+pub(crate) struct Readback {
+    buffer: Buffer,
+}
+
+impl Readback {
+    pub(crate) fn new(device: &Device, bytes: u64) -> Result<Self, GpuError> {
+        let buffer = device.buffer("results", bytes, BufferUsages::MAP_READ | BufferUsages::COPY_DST)?;
+        Ok(Readback { buffer })
+    }
+
+    /// Copies `bytes` from the beginning of `from` to `offset`, as part of `encoder`.
+    pub(crate) fn take(&self, encoder: &mut CommandEncoder, from: &Buffer, offset: u64, bytes: u64) {
+        encoder.copy_buffer_to_buffer(from, 0, &self.buffer, offset, bytes);
+    }
+
+    /// Submits `encoder`, waits, and gives the first `bytes` to `read`.
+    pub(crate) fn submit_and_read(
+        &self,
+        device: &Device,
+        encoder: CommandEncoder,
+        bytes: u64,
+        read: impl FnOnce(&[u8]),
+    ) -> Result<(), GpuError> {
+        let submission = device.checked("a batch", 0, || device.queue.submit([encoder.finish()]))?;
+        if bytes == 0 {
+            return device.wait(submission);
+        }
+        let slice = self.buffer.slice(..bytes);
+        let (done, mapped) = mpsc::channel();
+        slice.map_async(MapMode::Read, move |result| {
+            // The receiver outlives the wait below.
+            let _ = done.send(result);
+        });
+        device.wait(submission)?;
+        let lost = |reason: String| GpuError::Lost { adapter: device.name.clone(), reason };
+        match mapped.try_recv() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(lost(error.to_string())),
+            Err(_) => return Err(lost("its results did not arrive".into())),
+        }
+        let view = slice.get_mapped_range().map_err(|error| lost(error.to_string()))?;
+        read(&view);
+        drop(view);
+        self.buffer.unmap();
+        Ok(())
+    }
+}

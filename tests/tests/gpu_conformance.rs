@@ -1,0 +1,57 @@
+//! The GPU backend against the scalar reference, over every op's case table, with each feature switched off, and with and
+//! without the shaders' own checks.
+
+use silhak_gpu::{Feature, Gpu, GpuOptions};
+use silhak_ops::Plan;
+use silhak_ops::cases::{Case, all_cases};
+use silhak_ops::reference::Reference;
+use silhak_tests::Distance;
+use silhak_tests::gpu::open_or_skip;
+
+/// For shaders in float32, which differ from the reference in the order of their sums, and in how a driver rounds
+/// divisions, exponentials and roots.
+const FLOAT: f64 = 1e-5;
+
+/// Where keys and values are half floats, whose rounding is up to the driver.
+const HALF: f64 = 2e-3;
+
+#[test]
+fn float_shaders_agree_with_the_reference() {
+    for options in [
+        GpuOptions { without: vec![Feature::PackedDot], ..GpuOptions::default() },
+        GpuOptions { without: Feature::ALL.to_vec(), checked_shaders: true, ..GpuOptions::default() },
+    ] {
+        let Some(gpu) = open_or_skip(&options) else { return };
+        for case in all_cases() {
+            agrees(&case, &gpu, &Reference { quantize_activations: false });
+        }
+    }
+}
+
+#[test]
+fn packed_byte_shaders_agree_with_the_reference_that_rounds_activations() {
+    for options in [
+        GpuOptions::default(),
+        GpuOptions { without: vec![Feature::Subgroups], checked_shaders: true, ..GpuOptions::default() },
+    ] {
+        let Some(gpu) = open_or_skip(&options) else { return };
+        for case in all_cases().iter().filter(|case| case.name.starts_with("linear")) {
+            agrees(case, &gpu, &Reference { quantize_activations: true });
+        }
+    }
+}
+
+fn agrees(case: &Case, gpu: &Gpu, reference: &Reference) {
+    let found = case.run(gpu).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+    let expected = case.run(reference).unwrap();
+    let most = tolerance(case, &case.plan);
+    for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
+        let distance = Distance::between(found, expected);
+        assert!(distance.max <= most, "{} with {:?}: {distance:?}", case.name, gpu.caps());
+    }
+}
+
+fn tolerance(case: &Case, plan: &Plan) -> f64 {
+    let has_kv = !plan.kv_layers().is_empty();
+    if has_kv && case.kv.element == silhak_ops::KvElement::F16 { HALF } else { FLOAT }
+}
