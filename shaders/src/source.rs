@@ -100,15 +100,14 @@ const ATTENTION_PARAMS: &str = include_str!("../wgsl/attention/params.wgsl");
 const ELEMENTS: &str = include_str!("../wgsl/elements/params.wgsl");
 
 fn linear(activations: Activations, bias: bool) -> Vec<&'static str> {
-    let bias = if bias { include_str!("../wgsl/linear/bias.wgsl") } else { include_str!("../wgsl/linear/no_bias.wgsl") };
+    let bias =
+        if bias { include_str!("../wgsl/linear/bias.wgsl") } else { include_str!("../wgsl/linear/no_bias.wgsl") };
     let mut parts = vec![include_str!("../wgsl/linear/params.wgsl"), bias];
     let dot_f32 = include_str!("../wgsl/linear/dot_f32.wgsl");
     parts.extend(match activations {
         Activations::F32 => [include_str!("../wgsl/linear/columns_f32.wgsl"), dot_f32],
         Activations::Ragged => [include_str!("../wgsl/linear/columns_ragged.wgsl"), dot_f32],
-        Activations::A8 => {
-            [include_str!("../wgsl/linear/columns_a8.wgsl"), include_str!("../wgsl/linear/dot_a8.wgsl")]
-        }
+        Activations::A8 => [include_str!("../wgsl/linear/columns_a8.wgsl"), include_str!("../wgsl/linear/dot_a8.wgsl")],
     });
     parts
 }

@@ -7,7 +7,9 @@ use std::collections::HashMap;
 use std::num::NonZero;
 
 use bytes::Bytes;
-use silhak_ops::{Activation, Error, ExecConfig, KvId, Op, Pairing, Plan, Rope, RopeTable, Rows, Scratch, ValueId, WeightId};
+use silhak_ops::{
+    Activation, Error, ExecConfig, KvId, Op, Pairing, Plan, Rope, RopeTable, Rows, Scratch, ValueId, WeightId,
+};
 use silhak_shaders::{self as shaders, Activations, Shader};
 use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, Buffer, BufferBinding};
 
@@ -191,13 +193,8 @@ impl<'a> Compiler<'a> {
         let rows = self.plan.value(x).rows;
         let bias = bias.map(|bias| self.vector(bias)).transpose()?;
         for chunk in &matrix.chunks {
-            let work = Work::Linear {
-                weights: matrix.weights,
-                activations,
-                bias: bias.is_some(),
-                n_rows: chunk.n_rows,
-                rows,
-            };
+            let work =
+                Work::Linear { weights: matrix.weights, activations, bias: bias.is_some(), n_rows: chunk.n_rows, rows };
             let params = [
                 chunk.n_rows,
                 matrix.n_groups(),
@@ -228,8 +225,7 @@ impl<'a> Compiler<'a> {
                 vec![self.device.storage(VALUES, 32 * n_blocks)?, self.device.storage(VALUES, 8 * n_blocks)?]
             }
         };
-        let work =
-            Work::PerRow { shader: Shader::Quantize, groups: (width / 32).div_ceil(64), rows };
+        let work = Work::PerRow { shader: Shader::Quantize, groups: (width / 32).div_ceil(64), rows };
         let bound = [self.slot(x), buffers[0].clone(), buffers[1].clone()].to_vec();
         self.push_buffers(work, &[width / 32, of_outputs(rows)], bound);
         self.a8.insert(key, A8 { quants: buffers[0].clone(), scales: buffers[1].clone(), holds: x });

@@ -77,7 +77,8 @@ fn value(format: Format, planes: &Planes, group: usize, i: usize) -> f32 {
         }
         Format::Q2K => {
             let both = scales[20 * block + of_16];
-            let (scale, min) = (half(20 * block + 16) * f32::from(both & 15), half(20 * block + 18) * f32::from(both >> 4));
+            let (scale, min) =
+                (half(20 * block + 16) * f32::from(both & 15), half(20 * block + 18) * f32::from(both >> 4));
             scale * f32::from(pair(quants)) - min
         }
         Format::Q3K => {
