@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use silhak_ops::{Batch, Error, ExecConfig, Executor, KvGroup, MemoryUse, Page, Plan, Rows, Scratch, ValueId};
+use silhak_ops::{Batch, Error, ExecConfig, Executor, KvGroup, MemoryUse, Page, Plan, Rows, ValueId};
 use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, CommandEncoderDescriptor, ComputePassDescriptor};
 
 use crate::batch_words::batch_words;
@@ -21,7 +21,6 @@ pub(crate) struct GpuExecutor {
     plan: Arc<Plan>,
     config: ExecConfig,
     groups: Vec<KvGroup>,
-    scratch: Scratch,
     kv: KvStore,
     program: Program,
     batch: BatchBuffer,
@@ -50,7 +49,6 @@ impl GpuExecutor {
             plan: Arc::clone(plan),
             config: config.clone(),
             groups,
-            scratch: Scratch::new(plan),
             kv,
             program,
             memory,
@@ -84,10 +82,6 @@ impl GpuExecutor {
         }
         Ok(())
     }
-
-    fn slot(&self, value: ValueId) -> &Buffer {
-        &self.program.slots[self.scratch.slot(value)]
-    }
 }
 
 impl Executor for GpuExecutor {
@@ -98,7 +92,7 @@ impl Executor for GpuExecutor {
         let (words, n_tiles) = batch_words(batch, &self.program.ropes, self.groups.len(), tiling);
         self.batch.write(&self.device, &self.pipelines, &words)?;
         for (&id, input) in self.plan.inputs().iter().zip(inputs) {
-            self.device.write(self.slot(id), 0, bytemuck::cast_slice(input));
+            self.device.write(self.program.slot(id), 0, bytemuck::cast_slice(input));
         }
 
         let (n_tokens, n_outputs) = (batch.n_tokens(), batch.n_outputs());
@@ -121,7 +115,7 @@ impl Executor for GpuExecutor {
             output.resize(value.width * n_rows, 0.0);
             let bytes = 4 * output.len() as u64;
             if bytes > 0 {
-                self.readback.take(&mut encoder, self.slot(id), end, bytes);
+                self.readback.take(&mut encoder, self.program.slot(id), end, bytes);
             }
             end += bytes;
         }

@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use silhak_ops::{Backend, Error, ExecConfig, Executor, MemoryUse, Op, Plan, Scratch};
+use silhak_ops::{Backend, Error, ExecConfig, Executor, MemoryUse, Op, Plan};
 
 use crate::device::Device;
 use crate::executor::{GpuExecutor, output_bytes};
+use crate::fuse::fuse;
 use crate::pipelines::Pipelines;
-use crate::program::{most_rows, partial_bytes};
-use crate::weights::matrix_bytes;
+use crate::program::{most_rows, partial_bytes, scratch};
+use crate::weights::{matrix_bytes, shader_weights};
 use crate::{Caps, Feature, GpuError, adapters, policy};
 
 /// Which GPU, and what of it is used.
@@ -73,12 +74,12 @@ impl Backend for Gpu {
 impl Gpu {
     /// Bytes of values, of their 8-bit forms, of attention's splits and of results on their way.
     fn scratch_bytes(&self, plan: &Plan, config: &ExecConfig) -> usize {
-        let values = Scratch::new(plan).bytes(config.max_tokens, config.max_outputs);
+        let values = scratch(plan, &fuse(plan, &self.device.caps)).bytes(config.max_tokens, config.max_outputs);
         let mut quantized = HashSet::new();
         for op in plan.ops() {
             if let Op::Linear { x, weight, .. } = *op {
                 let (weight, value) = (plan.weight(weight), plan.value(x));
-                let weights = crate::weights::shader_weights(weight.format);
+                let weights = shader_weights(weight.format);
                 let is_a8 = policy::activations(weights, weight.cols as u32, &self.device.caps)
                     == silhak_shaders::Activations::A8;
                 if is_a8 {
