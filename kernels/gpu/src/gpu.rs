@@ -38,7 +38,20 @@ impl Gpu {
     /// # Errors
     /// [`GpuError::NoAdapter`], [`GpuError::UnknownAdapter`], and what the driver says.
     pub fn open(options: &GpuOptions) -> Result<Self, GpuError> {
-        let adapter = adapters::choose(&adapters::instance(), options.adapter.as_deref())?;
+        Self::open_in(&adapters::instance(), options)
+    }
+
+    /// A device that does nothing at once, to measure what the host does for it.
+    ///
+    /// # Errors
+    /// As [`Gpu::open`].
+    #[cfg(feature = "noop")]
+    pub fn noop() -> Result<Self, GpuError> {
+        Self::open_in(&adapters::noop_instance(), &GpuOptions::default())
+    }
+
+    fn open_in(instance: &wgpu::Instance, options: &GpuOptions) -> Result<Self, GpuError> {
+        let adapter = adapters::choose(instance, options.adapter.as_deref())?;
         let device = Arc::new(Device::open(&adapter, &options.without)?);
         let pipelines = Arc::new(Pipelines::new(Arc::clone(&device), options.checked_shaders)?);
         Ok(Gpu { device, pipelines })

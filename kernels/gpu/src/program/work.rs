@@ -25,7 +25,7 @@ pub(crate) enum Work {
 }
 
 /// The sizes of a batch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sizes {
     pub(crate) n_tokens: usize,
     pub(crate) n_outputs: usize,
