@@ -33,8 +33,13 @@ pub(crate) fn linear(weights: Weights, activations: Activations, epilogue: Epilo
     if n > FEW {
         return Shader::Matmul { weights, activations, epilogue };
     }
-    let columns = n.max(1).next_power_of_two() as u32;
-    Shader::Matvec { weights, activations, epilogue, reduce: reduce(caps), threads: 64, rows: MATVEC_ROWS, columns }
+    let (reduce, columns) = (reduce(caps), columns(n));
+    Shader::Matvec { weights, activations, epilogue, reduce, threads: 64, rows: MATVEC_ROWS, columns }
+}
+
+/// The columns of the kernel for a few rows of activations.
+pub(crate) fn columns(n: usize) -> u32 {
+    n.clamp(1, FEW).next_power_of_two() as u32
 }
 
 /// How sums over a workgroup are made.
