@@ -62,9 +62,10 @@ impl Shader {
                 parts.extend(weights.parts(activations != Activations::A8));
             }
             Shader::Matmul { weights, activations, epilogue } => {
+                parts.push(include_str!("../wgsl/linear/matmul.wgsl"));
                 parts.push(match activations {
-                    Activations::A8 => include_str!("../wgsl/linear/matmul_a8.wgsl"),
-                    Activations::F32 | Activations::Ragged => include_str!("../wgsl/linear/matmul_f32.wgsl"),
+                    Activations::A8 => include_str!("../wgsl/linear/tiles_a8.wgsl"),
+                    Activations::F32 | Activations::Ragged => include_str!("../wgsl/linear/tiles_f32.wgsl"),
                 });
                 parts.extend(linear(activations, epilogue));
                 parts.extend(weights.parts(activations != Activations::A8));

@@ -252,17 +252,6 @@ mod tests {
 
     use super::*;
 
-    fn caps() -> Caps {
-        Caps {
-            subgroups: true,
-            packed_dot: true,
-            max_binding: 1 << 27,
-            max_buffer: 1 << 30,
-            max_workgroups: 65535,
-            max_bindings: 16,
-        }
-    }
-
     /// A llama layer, its values in `v_format`.
     fn layer(v_format: Format) -> Plan {
         let p = PlanBuilder::new();
@@ -300,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_dense_layer_is_eight_steps() {
-        let steps = fuse(&layer(Format::Q4K), &caps());
+        let steps = fuse(&layer(Format::Q4K), &Caps::example());
         assert_eq!(
             names(&steps),
             [
@@ -314,16 +303,16 @@ mod tests {
                 "linear_add"
             ]
         );
-        let mixed = names(&fuse(&layer(Format::Q6K), &caps()));
+        let mixed = names(&fuse(&layer(Format::Q6K), &Caps::example()));
         assert_eq!(mixed[1..3], ["two_linears", "linear"]);
     }
 
     #[test]
     fn what_a_device_lacks_is_not_fused() {
-        let floats = names(&fuse(&layer(Format::Q4K), &Caps { packed_dot: false, ..caps() }));
+        let floats = names(&fuse(&layer(Format::Q4K), &Caps { packed_dot: false, ..Caps::example() }));
         assert_eq!(floats[0], "rms_norm");
         assert!(floats.contains(&"gated") && floats.contains(&"attention"));
-        let few = names(&fuse(&layer(Format::Q4K), &Caps { max_bindings: 8, ..caps() }));
+        let few = names(&fuse(&layer(Format::Q4K), &Caps { max_bindings: 8, ..Caps::example() }));
         assert_eq!(few[1..4], ["linear", "linear", "linear"]);
     }
 
@@ -332,7 +321,7 @@ mod tests {
         for v_format in [Format::Q4K, Format::Q6K, Format::F16] {
             let plan = layer(v_format);
             let mut there: HashSet<ValueId> = plan.inputs().iter().copied().collect();
-            for step in fuse(&plan, &caps()) {
+            for step in fuse(&plan, &Caps::example()) {
                 let Access { reads, writes } = step.access();
                 let in_8_bits = match step {
                     Fused::NormQuantized { out, .. } | Fused::AttentionQuantized { out, .. } => Some(out),

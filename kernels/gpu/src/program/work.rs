@@ -134,17 +134,6 @@ pub(super) fn grid_width(n_rows: u32, caps: &Caps) -> u32 {
 mod tests {
     use super::*;
 
-    fn caps() -> Caps {
-        Caps {
-            subgroups: false,
-            packed_dot: true,
-            max_binding: 1 << 27,
-            max_buffer: 1 << 30,
-            max_workgroups: 65535,
-            max_bindings: 8,
-        }
-    }
-
     fn sizes(n_tokens: usize, n_outputs: usize) -> Sizes {
         Sizes { n_tokens, n_outputs, n_tiles: n_tokens, tiling: policy::tiling(n_tokens, 100, 4) }
     }
@@ -158,20 +147,20 @@ mod tests {
             n_rows,
             rows: Rows::Outputs,
         };
-        assert_eq!(linear(10).dispatch(&sizes(1, 1), &caps()).unwrap().1, [3, 1, 1]);
-        let [x, y, _] = linear(400_000).dispatch(&sizes(1, 1), &caps()).unwrap().1;
+        assert_eq!(linear(10).dispatch(&sizes(1, 1), &Caps::example()).unwrap().1, [3, 1, 1]);
+        let [x, y, _] = linear(400_000).dispatch(&sizes(1, 1), &Caps::example()).unwrap().1;
         assert!(x <= 65535 && x * y >= 100_000);
-        assert_eq!(linear(130).dispatch(&sizes(40, 33), &caps()).unwrap().1, [3, 2, 1]);
-        assert_eq!(linear(10).dispatch(&sizes(4, 0), &caps()), None);
+        assert_eq!(linear(130).dispatch(&sizes(40, 33), &Caps::example()).unwrap().1, [3, 2, 1]);
+        assert_eq!(linear(10).dispatch(&sizes(4, 0), &Caps::example()), None);
     }
 
     #[test]
     fn splits_are_merged_and_one_split_is_not() {
         let merge = Work::Merge { n_heads: 8, head_pairs: 32, quantized: true };
-        assert_eq!(merge.dispatch(&sizes(1, 1), &caps()), None);
+        assert_eq!(merge.dispatch(&sizes(1, 1), &Caps::example()), None);
         let split = Sizes { tiling: Tiling { tile_tokens: 1, n_splits: 4 }, ..sizes(2, 2) };
         assert_eq!(
-            merge.dispatch(&split, &caps()),
+            merge.dispatch(&split, &Caps::example()),
             Some((Shader::Merge { head_pairs: 32, quantized: true }, [8, 2, 1]))
         );
     }
