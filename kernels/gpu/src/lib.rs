@@ -17,6 +17,7 @@ mod error;
 mod executor;
 mod gpu;
 mod kv;
+mod memory;
 mod pipelines;
 mod policy;
 mod program;
