@@ -1,0 +1,71 @@
+//! Choosing and opening a GPU.
+
+use std::sync::Arc;
+
+use silhak_gpu::{AdapterInfo, Gpu, GpuError, GpuOptions, adapters};
+
+use crate::devices::Card;
+use crate::{Error, LoadOptions};
+
+/// The GPU that the options name, or else the first; software too.
+pub(crate) fn open(options: &LoadOptions) -> Result<Card, Error> {
+    Ok(card(options, options.adapter.clone(), true)?)
+}
+
+/// A GPU that is worth using without having been asked for, if there is one. The log tells why there is none.
+pub(crate) fn find(options: &LoadOptions) -> Option<Card> {
+    let all = adapters();
+    let Some(adapter) = all.iter().find(|adapter| is_worth_using(adapter, options.adapter.as_deref())) else {
+        let found = all.iter().map(|adapter| format!("{} ({})", adapter.name, adapter.kind)).collect::<Vec<_>>();
+        tracing::info!(found = found.join(", "), "running on the CPU: no GPU is there, or none but software");
+        return None;
+    };
+    match card(options, Some(adapter.name.clone()), false) {
+        Ok(card) => Some(card),
+        Err(error) => {
+            tracing::warn!(%error, "running on the CPU: the GPU cannot be used");
+            None
+        }
+    }
+}
+
+/// Software shares the CPU with kernels that are faster; it is used only where it is asked for.
+fn is_worth_using(adapter: &AdapterInfo, wanted: Option<&str>) -> bool {
+    let is_wanted = |part: &str| adapter.name.to_lowercase().contains(&part.to_lowercase());
+    adapter.is_hardware() && wanted.is_none_or(is_wanted)
+}
+
+fn card(options: &LoadOptions, adapter: Option<String>, is_wanted: bool) -> Result<Card, GpuError> {
+    let gpu = Gpu::open(&GpuOptions { adapter, ..GpuOptions::default() })?;
+    let budget = options.gpu_memory.or_else(|| gpu.info().memory.map(without_reserve));
+    Ok(Card { backend: Arc::new(gpu), budget, is_wanted })
+}
+
+/// Of a card's memory, what a model may take: the screen and the driver need some of it too.
+fn without_reserve(memory: u64) -> u64 {
+    memory - memory / 10
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn software_is_never_used_unasked() {
+        let adapter = |name: &str, kind| AdapterInfo {
+            name: name.into(),
+            kind,
+            api: "vulkan".into(),
+            driver: String::new(),
+            subgroups: true,
+            max_binding: 1 << 27,
+            memory: None,
+        };
+        assert!(is_worth_using(&adapter("Card 5000", "discrete"), None));
+        assert!(is_worth_using(&adapter("Card 5000", "integrated"), Some("card")));
+        assert!(!is_worth_using(&adapter("Card 5000", "discrete"), Some("6000")));
+        for kind in ["cpu", "virtual", "other"] {
+            assert!(!is_worth_using(&adapter("llvmpipe", kind), Some("llvmpipe")));
+        }
+    }
+}
