@@ -5,7 +5,7 @@ use std::sync::Arc;
 use silhak_gpu::{AdapterInfo, Gpu, GpuError, GpuOptions, adapters};
 
 use crate::devices::Card;
-use crate::{Error, LoadOptions};
+use crate::{Device, Error, LoadOptions};
 
 /// The GPU that the options name, or else the first; software too.
 pub(crate) fn open(options: &LoadOptions) -> Result<Card, Error> {
@@ -15,7 +15,7 @@ pub(crate) fn open(options: &LoadOptions) -> Result<Card, Error> {
 /// A GPU that is worth using without having been asked for, if there is one. The log tells why there is none.
 pub(crate) fn find(options: &LoadOptions) -> Option<Card> {
     let all = adapters();
-    let Some(adapter) = all.iter().find(|adapter| is_worth_using(adapter, options.adapter.as_deref())) else {
+    let Some(adapter) = all.iter().find(|adapter| would_use(adapter, options)) else {
         let found = all.iter().map(|adapter| format!("{} ({})", adapter.name, adapter.kind)).collect::<Vec<_>>();
         tracing::info!(found = found.join(", "), "running on the CPU: no GPU is there, or none but software");
         return None;
@@ -29,10 +29,20 @@ pub(crate) fn find(options: &LoadOptions) -> Option<Card> {
     }
 }
 
+/// The GPU that a model would be loaded to with these options, if some of it fits there.
+pub fn adapter_for(options: &LoadOptions) -> Option<AdapterInfo> {
+    adapters().into_iter().find(|adapter| would_use(adapter, options))
+}
+
 /// Software shares the CPU with kernels that are faster; it is used only where it is asked for.
-fn is_worth_using(adapter: &AdapterInfo, wanted: Option<&str>) -> bool {
-    let is_wanted = |part: &str| adapter.name.to_lowercase().contains(&part.to_lowercase());
-    adapter.is_hardware() && wanted.is_none_or(is_wanted)
+fn would_use(adapter: &AdapterInfo, options: &LoadOptions) -> bool {
+    let is_named = |part: &String| adapter.name.to_lowercase().contains(&part.to_lowercase());
+    let may_be = match options.device {
+        Device::Auto => adapter.is_hardware(),
+        Device::Gpu => true,
+        Device::Cpu | Device::Reference | Device::ReferenceA8 => false,
+    };
+    may_be && options.adapter.as_ref().is_none_or(is_named)
 }
 
 fn card(options: &LoadOptions, adapter: Option<String>, is_wanted: bool) -> Result<Card, GpuError> {
@@ -61,11 +71,15 @@ mod tests {
             max_binding: 1 << 27,
             memory: None,
         };
-        assert!(is_worth_using(&adapter("Card 5000", "discrete"), None));
-        assert!(is_worth_using(&adapter("Card 5000", "integrated"), Some("card")));
-        assert!(!is_worth_using(&adapter("Card 5000", "discrete"), Some("6000")));
+        let used = |adapter: &AdapterInfo, device, name: Option<&str>| {
+            would_use(adapter, &LoadOptions { device, adapter: name.map(str::to_owned), ..LoadOptions::default() })
+        };
+        let card = adapter("Card 5000", "discrete");
+        assert!(used(&card, Device::Auto, None) && used(&card, Device::Gpu, Some("card")));
+        assert!(!used(&card, Device::Auto, Some("6000")) && !used(&card, Device::Cpu, None));
         for kind in ["cpu", "virtual", "other"] {
-            assert!(!is_worth_using(&adapter("llvmpipe", kind), Some("llvmpipe")));
+            let software = adapter("llvmpipe", kind);
+            assert!(!used(&software, Device::Auto, Some("llvmpipe")) && used(&software, Device::Gpu, None));
         }
     }
 }

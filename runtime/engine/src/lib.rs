@@ -50,6 +50,8 @@ pub use error::Error;
 pub use estimate::{Estimate, Fit};
 pub use file::ModelFile;
 pub use generation::{FinishReason, Generation, Piece, Usage};
+#[cfg(feature = "gpu")]
+pub use gpu::adapter_for;
 pub use model::Model;
 pub use options::{DEFAULT_CTX, GenerateOptions, LoadOptions, Progress};
 pub use placement::Share;

@@ -160,3 +160,144 @@ impl Placement {
 fn weight_bytes(plan: &Plan) -> Result<u64, Error> {
     plan.weights().iter().map(|weight| Ok(weight.bytes()? as u64)).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use silhak_ops::reference::Reference;
+    use silhak_ops::{Error as OpsError, KvConfig, KvElement, KvLayer, MemoryUse, PlanBuilder, Weight};
+    use silhak_quant::Format;
+
+    use super::*;
+
+    const WIDTH: usize = 8;
+
+    /// Three layers, each with a matrix and keys and values, between an embedding and an output matrix.
+    fn model() -> (Arc<Plan>, Vec<Bytes>, ExecConfig) {
+        let (p, mut data) = (PlanBuilder::new(), Vec::new());
+        let mut weight = |name: String, rows| {
+            data.push(Bytes::from(vec![0; 4 * rows * WIDTH]));
+            p.weight(Weight { name, format: Format::F32, rows, cols: WIDTH })
+        };
+        let mut h = p.embed(weight("token_embd.weight".into(), 10));
+        for i in 0..3 {
+            let layer = p.kv_layer(KvLayer { n_kv_heads: 1, head_dim: WIDTH, window: None });
+            p.kv_write(layer, p.linear(h, weight(format!("blk.{i}.attn_k.weight"), WIDTH)), h);
+            h = p.attention(layer, h, 1.0);
+        }
+        p.output(p.linear(p.select(h), weight("output.weight".into(), 10)));
+        let kv = KvConfig { page_len: 4, n_pages: vec![2], element: KvElement::F32 };
+        (Arc::new(p.finish().unwrap()), data, ExecConfig { kv, max_tokens: 4, max_outputs: 1 })
+    }
+
+    /// A GPU that says it needs its weights' bytes, and refuses what needs more than it has.
+    struct Small {
+        memory: usize,
+        broken: bool,
+    }
+
+    impl Backend for Small {
+        fn name(&self) -> String {
+            "small".into()
+        }
+
+        fn prepare(
+            &self,
+            plan: &Arc<Plan>,
+            data: &[Bytes],
+            config: &ExecConfig,
+        ) -> Result<Box<dyn Executor>, OpsError> {
+            let bytes = self.estimate(plan, config)?.total();
+            if self.broken {
+                return Err(OpsError::Backend { backend: self.name(), message: "a shader was refused".into() });
+            }
+            if bytes > self.memory {
+                return Err(OpsError::OutOfMemory { what: "weights", bytes });
+            }
+            Reference::default().prepare(plan, data, config)
+        }
+
+        fn estimate(&self, plan: &Plan, _: &ExecConfig) -> Result<MemoryUse, OpsError> {
+            let weights = plan.weights().iter().map(Weight::bytes).sum::<Result<usize, _>>()?;
+            Ok(MemoryUse { weights, kv: 0, scratch: 0 })
+        }
+    }
+
+    fn devices(memory: usize, budget: Option<u64>, is_wanted: bool) -> Devices {
+        let card = Card { backend: Arc::new(Small { memory, broken: false }), budget, is_wanted };
+        Devices { host: Arc::new(Reference::default()), card: Some(card) }
+    }
+
+    fn prepare(devices: &Devices, wanted: GpuLayers) -> Result<Placement, Error> {
+        let (plan, data, config) = model();
+        Placement::prepare(devices, &plan, &data, &config, wanted).map(|(placement, _)| placement)
+    }
+
+    /// Bytes of a layer, and of the embedding or the output.
+    const LAYER: u64 = (4 * WIDTH * WIDTH) as u64;
+    const END: u64 = (4 * 10 * WIDTH) as u64;
+
+    #[test]
+    fn as_many_layers_as_fit_and_never_a_byte_more() {
+        for (budget, offload) in [
+            (2 * END + 3 * LAYER, Some(Offload::Whole)),
+            (2 * END + 3 * LAYER - 1, Some(Offload::Last(3))),
+            (END + 2 * LAYER, Some(Offload::Last(2))),
+            (END + 2 * LAYER - 1, Some(Offload::Last(1))),
+            (END + LAYER - 1, None),
+        ] {
+            let placement = prepare(&devices(usize::MAX, Some(budget), false), GpuLayers::Auto).unwrap();
+            assert_eq!(placement.offload, offload, "{budget}");
+            assert!(placement.gpu_bytes() <= budget);
+            let layers: Vec<_> = placement.shares.iter().flat_map(|share| share.layers.clone()).collect();
+            assert_eq!(layers, [0, 1, 2], "{budget}");
+        }
+    }
+
+    #[test]
+    fn shares_tell_what_is_where() {
+        let placement = prepare(&devices(usize::MAX, None, true), GpuLayers::Exactly(1)).unwrap();
+        let [host, gpu] = &placement.shares[..] else { panic!("{:?}", placement.shares) };
+        assert_eq!((host.device.as_str(), host.is_gpu, host.layers.clone()), ("reference", false, 0..2));
+        assert_eq!((gpu.device.as_str(), gpu.is_gpu, gpu.layers.clone()), ("small", true, 2..3));
+        assert_eq!((host.weights, gpu.weights), (END + 2 * LAYER, END + LAYER));
+        assert_eq!(host.kv, 2 * 2 * 4 * 2 * 4 * WIDTH as u64);
+        assert_eq!(placement.backend.name(), "reference + small");
+        assert_eq!(prepare(&devices(0, None, true), GpuLayers::Exactly(0)).unwrap().offload, None);
+    }
+
+    #[test]
+    fn what_must_be_on_the_gpu_and_does_not_fit_is_an_error() {
+        let tight = devices(usize::MAX, Some(END + LAYER), true);
+        for (wanted, n) in [(GpuLayers::All, 3), (GpuLayers::Exactly(2), 2)] {
+            let error = prepare(&tight, wanted).err().unwrap();
+            assert!(matches!(error, Error::GpuMemory { layers, .. } if layers == n), "{error}");
+        }
+        assert_eq!(prepare(&tight, GpuLayers::Auto).unwrap().offload, Some(Offload::Last(1)));
+        let error = prepare(&devices(usize::MAX, Some(1), true), GpuLayers::Auto).err().unwrap();
+        assert!(error.to_string().contains("--gpu-memory"), "{error}");
+    }
+
+    #[test]
+    fn a_gpu_that_refuses_gets_less_and_then_nothing() {
+        let has = |layers: u64| (END + layers * LAYER) as usize;
+        for (memory, offload) in [(has(2), Some(Offload::Last(2))), (has(1), Some(Offload::Last(1))), (has(0), None)] {
+            let placement = prepare(&devices(memory, None, false), GpuLayers::Auto).unwrap();
+            assert_eq!(placement.offload, offload, "{memory}");
+        }
+        // Where it must be used, less will do only if that was left open, and nothing will not.
+        assert_eq!(prepare(&devices(has(1), None, true), GpuLayers::Auto).unwrap().offload, Some(Offload::Last(1)));
+        let error = prepare(&devices(has(2), None, true), GpuLayers::All).err().unwrap();
+        assert!(matches!(error, Error::Prepare(OpsError::OutOfMemory { .. })), "{error}");
+        assert!(matches!(prepare(&devices(0, None, true), GpuLayers::Auto), Err(Error::GpuMemory { .. })));
+    }
+
+    #[test]
+    fn a_broken_gpu_is_left_alone_unless_it_must_be_used() {
+        let broken = |is_wanted| Devices {
+            card: Some(Card { backend: Arc::new(Small { memory: 0, broken: true }), budget: None, is_wanted }),
+            host: Arc::new(Reference::default()),
+        };
+        assert_eq!(prepare(&broken(false), GpuLayers::Auto).unwrap().offload, None);
+        assert!(matches!(prepare(&broken(true), GpuLayers::Auto), Err(Error::Prepare(OpsError::Backend { .. }))));
+    }
+}
