@@ -1,5 +1,6 @@
 //! Choosing and opening a GPU.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use silhak_gpu::{AdapterInfo, Gpu, GpuError, GpuOptions, adapters};
@@ -14,6 +15,10 @@ pub(crate) fn open(options: &LoadOptions) -> Result<Card, Error> {
 
 /// A GPU that is worth using without having been asked for, if there is one. The log tells why there is none.
 pub(crate) fn find(options: &LoadOptions) -> Option<Card> {
+    if !may_have_hardware() {
+        tracing::info!("running on the CPU: the system shows no GPU");
+        return None;
+    }
     let all = adapters();
     let Some(adapter) = all.iter().find(|adapter| would_use(adapter, options)) else {
         let found = all.iter().map(|adapter| format!("{} ({})", adapter.name, adapter.kind)).collect::<Vec<_>>();
@@ -31,7 +36,14 @@ pub(crate) fn find(options: &LoadOptions) -> Option<Card> {
 
 /// The GPU that a model would be loaded to with these options, if some of it fits there.
 pub fn adapter_for(options: &LoadOptions) -> Option<AdapterInfo> {
-    adapters().into_iter().find(|adapter| would_use(adapter, options))
+    let may_be = options.device == Device::Gpu || may_have_hardware();
+    may_be.then(adapters)?.into_iter().find(|adapter| would_use(adapter, options))
+}
+
+/// Whether there is any use in loading drivers to look for a card. Linux shows each as a file; elsewhere only drivers know.
+fn may_have_hardware() -> bool {
+    const LINUX: [&str; 5] = ["/dev/dri", "/dev/nvidiactl", "/dev/dxg", "/dev/kgsl-3d0", "/dev/mali0"];
+    !cfg!(target_os = "linux") || LINUX.iter().any(|file| Path::new(file).exists())
 }
 
 /// Software shares the CPU with kernels that are faster; it is used only where it is asked for.
