@@ -6,37 +6,55 @@ use naga::back::{hlsl, msl, spv};
 use naga::proc::Layouter;
 use naga::valid::{Capabilities, ModuleInfo, SubgroupOperationSet, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess};
-use silhak_shaders::{Activation, Activations, Binding, Kv, Reduce, Shader, Weights};
+use silhak_shaders::{Activation, Activations, Binding, Epilogue, Kv, Reduce, Shader, Weights};
 
 fn variants() -> Vec<Shader> {
-    let mut all = vec![Shader::Quantize, Shader::Select, Shader::Rope, Shader::Merge];
+    let mut all = vec![Shader::Quantize, Shader::Select, Shader::Rope];
     all.extend([Shader::Add, Shader::Scale, Shader::SoftCap]);
     all.extend([Activation::Silu, Activation::GeluTanh].map(|activation| Shader::Gate { activation }));
     for reduce in [Reduce::Tree, Reduce::Subgroups] {
         all.extend([64, 256].map(|threads| Shader::RmsNorm { reduce, threads }));
+        all.extend([64, 256].map(|threads| Shader::RmsNormQuantized { reduce, threads }));
     }
     for kv in [Kv::F16, Kv::F32] {
-        all.push(Shader::KvWrite { kv });
-        for (queries, head_pairs) in [(4, 4), (8, 32), (16, 64), (8, 128)] {
-            all.push(Shader::Attention { kv, queries, head_pairs });
+        all.extend([Shader::KvWrite { kv }, Shader::RopeKv { kv }]);
+        for (queries, head_pairs) in [(4, 4), (8, 32), (16, 64), (4, 128)] {
+            let is_whole_blocks = |quantized: &bool| !quantized || head_pairs % 16 == 0;
+            for quantized in [false, true].into_iter().filter(is_whole_blocks) {
+                all.push(Shader::Attention { kv, queries, head_pairs, quantized });
+                all.push(Shader::Merge { head_pairs, quantized });
+            }
         }
     }
     for weights in Weights::ALL {
         all.push(Shader::Embed { weights });
+        if weights.is_quantized() {
+            let activation = Activation::Silu;
+            all.extend([1, 8].map(|columns| Shader::GatedQuantized { weights, activation, columns }));
+        }
         for activations in [Activations::F32, Activations::Ragged, Activations::A8] {
             if activations == Activations::A8 && !weights.is_quantized() {
                 continue;
             }
-            for bias in [false, true] {
-                all.push(Shader::Matmul { weights, activations, bias });
+            for epilogue in EPILOGUES {
+                all.push(Shader::Matmul { weights, activations, epilogue });
                 for (reduce, threads, rows, columns) in [(Reduce::Tree, 64, 4, 1), (Reduce::Subgroups, 128, 4, 8)] {
-                    all.push(Shader::Matvec { weights, activations, bias, reduce, threads, rows, columns });
+                    all.push(Shader::Matvec { weights, activations, epilogue, reduce, threads, rows, columns });
                 }
             }
         }
     }
     all
 }
+
+const EPILOGUES: [Epilogue; 6] = [
+    Epilogue::Store,
+    Epilogue::Bias,
+    Epilogue::Add,
+    Epilogue::Three,
+    Epilogue::Gate(Activation::Silu),
+    Epilogue::Gate(Activation::GeluTanh),
+];
 
 fn checked(shader: &Shader) -> (Module, ModuleInfo) {
     let source = shader.source();

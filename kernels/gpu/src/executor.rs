@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use silhak_ops::{Batch, Error, ExecConfig, Executor, KvGroup, MemoryUse, Page, Plan, Rows, Scratch, ValueId};
-use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, CommandEncoderDescriptor, ComputePassDescriptor};
+use silhak_ops::{Batch, Error, ExecConfig, Executor, KvGroup, MemoryUse, Page, Plan, Rows, ValueId};
+use wgpu::{
+    BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, CommandEncoderDescriptor, ComputePassDescriptor,
+    ComputePipeline,
+};
 
+use crate::GpuError;
 use crate::batch_words::batch_words;
 use crate::device::Device;
 use crate::kv::KvStore;
@@ -21,12 +25,26 @@ pub(crate) struct GpuExecutor {
     plan: Arc<Plan>,
     config: ExecConfig,
     groups: Vec<KvGroup>,
-    scratch: Scratch,
     kv: KvStore,
     program: Program,
+    /// What the last batch ran: the next is often of the same sizes.
+    recipe: Option<Recipe>,
     batch: BatchBuffer,
     readback: Readback,
     memory: MemoryUse,
+}
+
+/// The dispatches for batches of some sizes.
+struct Recipe {
+    sizes: Sizes,
+    dispatches: Vec<Dispatch>,
+}
+
+struct Dispatch {
+    /// The step whose bind group it takes.
+    step: usize,
+    pipeline: ComputePipeline,
+    workgroups: [u32; 3],
 }
 
 impl GpuExecutor {
@@ -42,7 +60,8 @@ impl GpuExecutor {
         let groups = plan.kv_groups();
         let kv = KvStore::new(device, plan, &groups, &config.kv)?;
         let program = Compiler::new(device, plan, weights, config, &kv)?.program()?;
-        let executor = GpuExecutor {
+        let mut executor = GpuExecutor {
+            recipe: None,
             readback: Readback::new(device, output_bytes(plan, config.max_tokens, config.max_outputs))?,
             batch: BatchBuffer::new(device, pipelines, BatchBuffer::FIRST_BYTES)?,
             device: Arc::clone(device),
@@ -50,7 +69,6 @@ impl GpuExecutor {
             plan: Arc::clone(plan),
             config: config.clone(),
             groups,
-            scratch: Scratch::new(plan),
             kv,
             program,
             memory,
@@ -60,14 +78,24 @@ impl GpuExecutor {
     }
 
     /// Makes the pipelines that decoding needs, so that the first token does not wait for them.
-    fn warm_up(&self) -> Result<(), Error> {
+    fn warm_up(&mut self) -> Result<(), Error> {
         let tiling = policy::tiling(1, 1, self.program.heads_per_kv);
-        let one = Sizes { n_tokens: 1, n_outputs: 1, n_tiles: 1, tiling };
-        for step in &self.program.steps {
-            if let Some((shader, _)) = step.work.dispatch(&one, &self.device.caps) {
-                self.pipelines.get(shader)?;
+        self.prepare_recipe(Sizes { n_tokens: 1, n_outputs: 1, n_tiles: 1, tiling })?;
+        Ok(())
+    }
+
+    /// Works out the dispatches for batches of these sizes, unless the last batch had them too.
+    fn prepare_recipe(&mut self, sizes: Sizes) -> Result<(), GpuError> {
+        if self.recipe.as_ref().is_some_and(|recipe| recipe.sizes == sizes) {
+            return Ok(());
+        }
+        let mut dispatches = Vec::with_capacity(self.program.steps.len());
+        for (i, step) in self.program.steps.iter().enumerate() {
+            if let Some((shader, workgroups)) = step.work.dispatch(&sizes, &self.device.caps) {
+                dispatches.push(Dispatch { step: i, pipeline: self.pipelines.get(shader)?, workgroups });
             }
         }
+        self.recipe = Some(Recipe { sizes, dispatches });
         Ok(())
     }
 
@@ -84,10 +112,6 @@ impl GpuExecutor {
         }
         Ok(())
     }
-
-    fn slot(&self, value: ValueId) -> &Buffer {
-        &self.program.slots[self.scratch.slot(value)]
-    }
 }
 
 impl Executor for GpuExecutor {
@@ -98,20 +122,19 @@ impl Executor for GpuExecutor {
         let (words, n_tiles) = batch_words(batch, &self.program.ropes, self.groups.len(), tiling);
         self.batch.write(&self.device, &self.pipelines, &words)?;
         for (&id, input) in self.plan.inputs().iter().zip(inputs) {
-            self.device.write(self.slot(id), 0, bytemuck::cast_slice(input));
+            self.device.write(self.program.slot(id), 0, bytemuck::cast_slice(input));
         }
 
         let (n_tokens, n_outputs) = (batch.n_tokens(), batch.n_outputs());
-        let sizes = Sizes { n_tokens, n_outputs, n_tiles, tiling };
+        self.prepare_recipe(Sizes { n_tokens, n_outputs, n_tiles, tiling })?;
         let mut encoder = self.device.device.create_command_encoder(&CommandEncoderDescriptor::default());
         {
             let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
             pass.set_bind_group(1, &self.batch.bind_group, &[]);
-            for step in &self.program.steps {
-                let Some((shader, [x, y, z])) = step.work.dispatch(&sizes, &self.device.caps) else { continue };
-                pass.set_pipeline(&self.pipelines.get(shader)?);
-                pass.set_bind_group(0, &step.bind_group, &[]);
-                pass.dispatch_workgroups(x, y, z);
+            for Dispatch { step, pipeline, workgroups: [x, y, z] } in self.recipe.iter().flat_map(|r| &r.dispatches) {
+                pass.set_pipeline(pipeline);
+                pass.set_bind_group(0, &self.program.steps[*step].bind_group, &[]);
+                pass.dispatch_workgroups(*x, *y, *z);
             }
         }
         let mut end = 0;
@@ -121,7 +144,7 @@ impl Executor for GpuExecutor {
             output.resize(value.width * n_rows, 0.0);
             let bytes = 4 * output.len() as u64;
             if bytes > 0 {
-                self.readback.take(&mut encoder, self.slot(id), end, bytes);
+                self.readback.take(&mut encoder, self.program.slot(id), end, bytes);
             }
             end += bytes;
         }

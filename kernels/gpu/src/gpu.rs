@@ -4,13 +4,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use silhak_ops::{Backend, Error, ExecConfig, Executor, MemoryUse, Op, Plan, Scratch};
+use silhak_ops::{Backend, Error, ExecConfig, Executor, MemoryUse, Op, Plan};
 
 use crate::device::Device;
 use crate::executor::{GpuExecutor, output_bytes};
+use crate::fuse::fuse;
 use crate::pipelines::Pipelines;
-use crate::program::{most_rows, partial_bytes};
-use crate::weights::matrix_bytes;
+use crate::program::{most_rows, partial_bytes, scratch};
+use crate::weights::{matrix_bytes, shader_weights};
 use crate::{AdapterInfo, Caps, Feature, GpuError, adapters, policy};
 
 /// Which GPU, and what of it is used.
@@ -38,7 +39,20 @@ impl Gpu {
     /// # Errors
     /// [`GpuError::NoAdapter`], [`GpuError::UnknownAdapter`], and what the driver says.
     pub fn open(options: &GpuOptions) -> Result<Self, GpuError> {
-        let adapter = adapters::choose(&adapters::instance(), options.adapter.as_deref())?;
+        Self::open_in(&adapters::instance(), options)
+    }
+
+    /// A device that does nothing at once, to measure what the host does for it.
+    ///
+    /// # Errors
+    /// As [`Gpu::open`].
+    #[cfg(feature = "noop")]
+    pub fn noop() -> Result<Self, GpuError> {
+        Self::open_in(&adapters::noop_instance(), &GpuOptions::default())
+    }
+
+    fn open_in(instance: &wgpu::Instance, options: &GpuOptions) -> Result<Self, GpuError> {
+        let adapter = adapters::choose(instance, options.adapter.as_deref())?;
         let device = Arc::new(Device::open(&adapter, &options.without)?);
         let pipelines = Arc::new(Pipelines::new(Arc::clone(&device), options.checked_shaders)?);
         Ok(Gpu { device, pipelines, info: adapters::info(&adapter) })
@@ -85,12 +99,12 @@ impl Backend for Gpu {
 impl Gpu {
     /// Bytes of values, of their 8-bit forms, of attention's splits and of results on their way.
     fn scratch_bytes(&self, plan: &Plan, config: &ExecConfig) -> usize {
-        let values = Scratch::new(plan).bytes(config.max_tokens, config.max_outputs);
+        let values = scratch(plan, &fuse(plan, &self.device.caps)).bytes(config.max_tokens, config.max_outputs);
         let mut quantized = HashSet::new();
         for op in plan.ops() {
             if let Op::Linear { x, weight, .. } = *op {
                 let (weight, value) = (plan.weight(weight), plan.value(x));
-                let weights = crate::weights::shader_weights(weight.format);
+                let weights = shader_weights(weight.format);
                 let is_a8 = policy::activations(weights, weight.cols as u32, &self.device.caps)
                     == silhak_shaders::Activations::A8;
                 if is_a8 {

@@ -15,6 +15,7 @@ mod caps;
 mod device;
 mod error;
 mod executor;
+mod fuse;
 mod gpu;
 mod kv;
 mod memory;

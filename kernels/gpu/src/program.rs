@@ -4,18 +4,21 @@ mod arena;
 mod work;
 
 use std::collections::HashMap;
+use std::mem;
 use std::num::NonZero;
 
 use bytes::Bytes;
 use silhak_ops::{
-    Activation, Error, ExecConfig, KvId, Op, Pairing, Plan, Rope, RopeTable, Rows, Scratch, ValueId, WeightId,
+    Access, Activation, Error, ExecConfig, KvId, Op, Pairing, Plan, Rope, RopeTable, Rows, Scratch, ValueId, WeightId,
 };
-use silhak_shaders::{self as shaders, Activations, Shader};
+use silhak_quant::planar::GROUP;
+use silhak_shaders::{self as shaders, Activations, Epilogue, Shader};
 use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, Buffer, BufferBinding};
 
 use crate::device::Device;
+use crate::fuse::{Fused, Part, fuse};
 use crate::kv::{KvStore, shader_kv};
-use crate::weights::{Matrix, upload_vector, vector};
+use crate::weights::{self, Matrix, upload_vector, vector};
 use crate::{pipelines, policy};
 use arena::{Arena, PARAM_BYTES};
 pub(crate) use work::{Sizes, Work};
@@ -31,11 +34,20 @@ pub(crate) struct Step {
 #[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) steps: Vec<Step>,
+    /// Which values share a buffer.
+    scratch: Scratch,
     /// The buffers of the plan's values.
-    pub(crate) slots: Vec<Buffer>,
+    slots: Vec<Buffer>,
     pub(crate) ropes: Vec<RopeTable>,
     /// The heads of a key-value head, in the layer that has most of them.
     pub(crate) heads_per_kv: usize,
+}
+
+impl Program {
+    /// The buffer of a value.
+    pub(crate) fn slot(&self, value: ValueId) -> &Buffer {
+        &self.slots[self.scratch.slot(value)]
+    }
 }
 
 /// A step before its parameters have a place.
@@ -52,23 +64,26 @@ pub(crate) struct Compiler<'a> {
     weights: &'a [Bytes],
     config: &'a ExecConfig,
     kv: &'a KvStore,
+    fused: Vec<Fused>,
     scratch: Scratch,
     slots: Vec<Buffer>,
     arena: Arena,
     drafts: Vec<Draft>,
-    matrices: HashMap<WeightId, Matrix>,
+    matrices: HashMap<Vec<WeightId>, Matrix>,
     vectors: HashMap<WeightId, Buffer>,
     ropes: Vec<(Rope, RopeTable)>,
     /// 8-bit activations by the shape of what they are made from, and the value that they hold now.
     a8: HashMap<(Rows, u32), A8>,
     partials: Buffer,
+    /// Stands where a kernel has an output that a step does not need.
+    unused: Buffer,
     heads_per_kv: usize,
 }
 
 /// The 8-bit form of a value.
 struct A8 {
-    quants: Buffer,
-    scales: Buffer,
+    /// Quants and scales.
+    buffers: [Buffer; 2],
     holds: ValueId,
 }
 
@@ -80,7 +95,8 @@ impl<'a> Compiler<'a> {
         config: &'a ExecConfig,
         kv: &'a KvStore,
     ) -> Result<Self, Error> {
-        let scratch = Scratch::new(plan);
+        let fused = fuse(plan, &device.caps);
+        let scratch = scratch(plan, &fused);
         let bytes = |slot| 4 * scratch.len(slot, config.max_tokens, config.max_outputs) as u64;
         let slots = (0..scratch.shapes().len()).map(|slot| device.storage(VALUES, bytes(slot)));
         let slots = slots.collect::<Result<Vec<_>, _>>()?;
@@ -91,6 +107,7 @@ impl<'a> Compiler<'a> {
             weights,
             config,
             kv,
+            fused,
             scratch,
             slots,
             arena: Arena::default(),
@@ -100,20 +117,67 @@ impl<'a> Compiler<'a> {
             ropes: Vec::new(),
             a8: HashMap::new(),
             partials,
+            unused: device.storage(VALUES, 0)?,
             heads_per_kv: 1,
         })
     }
 
     /// Uploads the weights and writes the steps.
     pub(crate) fn program(mut self) -> Result<Program, Error> {
-        for op in self.plan.ops() {
-            self.op(op)?;
+        for step in mem::take(&mut self.fused) {
+            self.fused(&step)?;
         }
         let params = self.device.buffer("parameters", self.arena.bytes(), Arena::USAGE)?;
         self.device.write(&params, 0, self.arena.data());
         let steps = self.drafts.iter().map(|draft| self.step(draft, &params)).collect::<Result<_, Error>>()?;
         let ropes = self.ropes.into_iter().map(|(_, table)| table).collect();
-        Ok(Program { steps, slots: self.slots, ropes, heads_per_kv: self.heads_per_kv })
+        Ok(Program { steps, scratch: self.scratch, slots: self.slots, ropes, heads_per_kv: self.heads_per_kv })
+    }
+
+    fn fused(&mut self, step: &Fused) -> Result<(), Error> {
+        match *step {
+            Fused::Op(ref op) => self.op(op),
+            Fused::NormQuantized { x, weight, eps, out } => self.norm_quantized(x, weight, eps, out),
+            Fused::LinearAdd { x, weight, residual, out } => {
+                let after = vec![self.slot(out), self.slot(residual)];
+                self.linear(x, &[weight], Epilogue::Add, [self.width(out), 0, 0], after)
+            }
+            Fused::Linears { x, ref parts } => self.linears(x, parts),
+            Fused::Gated { x, gate, up, activation, out, quantized: false } => {
+                let after = vec![self.slot(out)];
+                let epilogue = Epilogue::Gate(shader_activation(activation));
+                self.linear(x, &[gate, up], epilogue, [self.width(out), 0, 0], after)
+            }
+            Fused::Gated { x, gate, up, activation, out, quantized: true } => {
+                self.gated_quantized(x, gate, up, shader_activation(activation), out)
+            }
+            Fused::AttentionQuantized { layer, q, scale, out } => {
+                let a8 = self.a8_buffers(out)?;
+                self.attention(layer, q, scale, a8, true);
+                Ok(())
+            }
+            Fused::RopeKv { layer, q, k, v, head_dim, rope, out } => {
+                let (table, kv) = (self.rope_table(rope)?, self.kv.layer(layer));
+                let (n_heads, n_kv_heads) = (self.width(q) / head_dim as u32, self.width(k) / head_dim as u32);
+                let params = [
+                    head_dim as u32,
+                    n_heads,
+                    rope.n_rot as u32,
+                    u32::from(rope.pairing == Pairing::Adjacent),
+                    table,
+                    n_kv_heads,
+                    kv.group as u32,
+                    self.config.kv.page_len as u32,
+                ];
+                let shader = Shader::RopeKv { kv: shader_kv(self.config.kv.element) };
+                let threads = (self.width(q) + self.width(k)) / 2;
+                let work = Work::PerRow { shader, groups: threads.div_ceil(64), rows: Rows::Tokens };
+                let values = [q, k, v, out].map(|value| self.slot(value));
+                let buffers = values.into_iter().chain([kv.k.clone(), kv.v.clone()]).collect();
+                self.push_buffers(work, &params, buffers);
+                Ok(())
+            }
+        }
     }
 
     fn op(&mut self, op: &Op) -> Result<(), Error> {
@@ -126,7 +190,12 @@ impl<'a> Compiler<'a> {
                 Ok(())
             }
             Op::RmsNorm { x, weight, eps, out } => self.rms_norm(x, weight, eps, out),
-            Op::Linear { x, weight, bias, out } => self.linear(x, weight, bias, out),
+            Op::Linear { x, weight, bias, out } => {
+                let bias = bias.map(|bias| self.vector(bias)).transpose()?;
+                let epilogue = if bias.is_some() { Epilogue::Bias } else { Epilogue::Store };
+                let after = [self.slot(out)].into_iter().chain(bias).collect();
+                self.linear(x, &[weight], epilogue, [self.width(out), 0, 0], after)
+            }
             Op::Rope { x, head_dim, rope, out } => self.rope(x, head_dim, rope, out),
             Op::KvWrite { layer, k, v } => {
                 let (n_pairs, kv) = (self.width(k) / 2, self.kv.layer(layer));
@@ -137,13 +206,14 @@ impl<'a> Compiler<'a> {
                 self.push_buffers(work, &params, buffers);
                 Ok(())
             }
-            Op::Attention { layer, q, scale, out } => self.attention(layer, q, scale, out),
+            Op::Attention { layer, q, scale, out } => {
+                let out = vec![self.slot(out)];
+                self.attention(layer, q, scale, out, false);
+                Ok(())
+            }
             Op::Gate { gate, up, activation, out } => {
-                let activation = match activation {
-                    Activation::Silu => shaders::Activation::Silu,
-                    Activation::GeluTanh => shaders::Activation::GeluTanh,
-                };
-                self.elements(Shader::Gate { activation }, 0.0, &[gate, up, out]);
+                let shader = Shader::Gate { activation: shader_activation(activation) };
+                self.elements(shader, 0.0, &[gate, up, out]);
                 Ok(())
             }
             Op::Add { a, b, out } => {
@@ -162,7 +232,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn embed(&mut self, table: WeightId, out: ValueId) -> Result<(), Error> {
-        let (matrix, out) = (self.matrix(table)?, self.slot(out));
+        let (matrix, out) = (self.matrix(&[table], None)?, self.slot(out));
         let n_groups = matrix.n_groups();
         for chunk in &matrix.chunks {
             let shader = Shader::Embed { weights: matrix.weights };
@@ -183,29 +253,68 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    fn linear(&mut self, x: ValueId, weight: WeightId, bias: Option<WeightId>, out: ValueId) -> Result<(), Error> {
-        let matrix = self.matrix(weight)?;
+    fn norm_quantized(&mut self, x: ValueId, weight: WeightId, eps: f32, out: ValueId) -> Result<(), Error> {
+        let rows = self.plan.value(x).rows;
+        let n_blocks = self.width(x) / 32;
+        let threads = policy::norm_threads(self.width(x) as usize);
+        let shader = Shader::RmsNormQuantized { reduce: policy::reduce(&self.device.caps), threads };
+        let a8 = self.a8_buffers(out)?;
+        let buffers = [self.slot(x), self.vector(weight)?].into_iter().chain(a8).collect();
+        self.push_buffers(Work::PerRow { shader, groups: 1, rows }, &[n_blocks, eps.to_bits()], buffers);
+        Ok(())
+    }
+
+    /// Several linears of `x`, with their rows one after the other.
+    fn linears(&mut self, x: ValueId, parts: &[Part]) -> Result<(), Error> {
+        let mut biases = Vec::new();
+        for part in parts {
+            let n = self.width(part.out) as usize;
+            match part.bias {
+                Some(bias) => biases.extend(vector(self.plan.weight(bias), &self.weights[bias.index()])?),
+                None => biases.resize(biases.len() + n, 0.0f32),
+            }
+        }
+        let bias = self.device.filled(weights::WHAT, bytemuck::cast_slice(&biases))?;
+        let width = |i: usize| parts.get(i).map_or(0, |part| self.width(part.out));
+        let widths = [width(0), width(1), width(2)];
+        let out = |i: usize| parts.get(i).map_or_else(|| self.unused.clone(), |part| self.slot(part.out));
+        let after = vec![out(0), bias, out(1), out(2)];
+        let weights: Vec<WeightId> = parts.iter().map(|part| part.weight).collect();
+        self.linear(x, &weights, Epilogue::Three, widths, after)
+    }
+
+    /// A linear, or several that one kernel does; `after` are its bindings after those of `x`.
+    fn linear(
+        &mut self,
+        x: ValueId,
+        weights: &[WeightId],
+        epilogue: Epilogue,
+        widths: [u32; 3],
+        after: Vec<Buffer>,
+    ) -> Result<(), Error> {
+        let run = matches!(epilogue, Epilogue::Gate(_)).then_some(Epilogue::RUN);
+        let matrix = self.matrix(weights, run)?;
         let activations = policy::activations(matrix.weights, matrix.n_in, &self.device.caps);
         let columns = match activations {
             Activations::A8 => self.quantized(x)?,
             Activations::F32 | Activations::Ragged => vec![self.slot(x)],
         };
-        let rows = self.plan.value(x).rows;
-        let bias = bias.map(|bias| self.vector(bias)).transpose()?;
+        let (rows, per_output) = (self.plan.value(x).rows, epilogue.rows_per_output());
         for chunk in &matrix.chunks {
-            let work =
-                Work::Linear { weights: matrix.weights, activations, bias: bias.is_some(), n_rows: chunk.n_rows, rows };
+            let n_rows = chunk.n_rows;
+            let work = Work::Linear { weights: matrix.weights, activations, epilogue, n_rows, rows };
             let params = [
-                chunk.n_rows,
+                n_rows / per_output,
                 matrix.n_groups(),
                 matrix.n_in,
-                chunk.first_row,
-                matrix.n_rows,
+                chunk.first_row / per_output,
+                widths[0],
                 of_outputs(rows),
-                work::grid_width(chunk.n_rows, &self.device.caps),
+                work::grid_width(n_rows, &self.device.caps),
+                widths[1],
+                widths[2],
             ];
-            let buffers = chunk.planes.iter().chain(&columns).cloned().chain([self.slot(out)]).chain(bias.clone());
-            let buffers = buffers.collect();
+            let buffers = chunk.planes.iter().chain(&columns).chain(&after).cloned().collect();
             self.push_buffers(work, &params, buffers);
         }
         Ok(())
@@ -213,36 +322,43 @@ impl<'a> Compiler<'a> {
 
     /// The 8-bit form of a value: quants and scales. It is made once for all linears that read the value.
     fn quantized(&mut self, x: ValueId) -> Result<Vec<Buffer>, Error> {
-        let (rows, width) = (self.plan.value(x).rows, self.width(x));
-        let key = (rows, width);
-        if let Some(A8 { quants, scales, .. }) = self.a8.get(&key).filter(|a8| a8.holds == x) {
-            return Ok(vec![quants.clone(), scales.clone()]);
+        let (rows, n_blocks) = (self.plan.value(x).rows, self.width(x) / 32);
+        if let Some(a8) = self.a8.get(&(rows, self.width(x))).filter(|a8| a8.holds == x) {
+            return Ok(a8.buffers.to_vec());
         }
-        let buffers = match self.a8.remove(&key) {
-            Some(A8 { quants, scales, .. }) => vec![quants, scales],
+        let buffers = self.a8_buffers(x)?;
+        let bound = [self.slot(x)].into_iter().chain(buffers.clone()).collect();
+        let work = Work::PerRow { shader: Shader::Quantize, groups: n_blocks.div_ceil(64), rows };
+        self.push_buffers(work, &[n_blocks, of_outputs(rows)], bound);
+        Ok(buffers)
+    }
+
+    /// The buffers that are to hold the 8-bit form of `x`. Values of one shape take turns in them.
+    fn a8_buffers(&mut self, x: ValueId) -> Result<Vec<Buffer>, Error> {
+        let (rows, width) = (self.plan.value(x).rows, self.width(x));
+        let buffers = match self.a8.remove(&(rows, width)) {
+            Some(A8 { buffers, .. }) => buffers,
             None => {
                 let n_blocks = most_rows(rows, self.config) as u64 * u64::from(width / 32);
-                vec![self.device.storage(VALUES, 32 * n_blocks)?, self.device.storage(VALUES, 8 * n_blocks)?]
+                [self.device.storage(VALUES, 32 * n_blocks)?, self.device.storage(VALUES, 8 * n_blocks)?]
             }
         };
-        let work = Work::PerRow { shader: Shader::Quantize, groups: (width / 32).div_ceil(64), rows };
-        let bound = [self.slot(x), buffers[0].clone(), buffers[1].clone()].to_vec();
-        self.push_buffers(work, &[width / 32, of_outputs(rows)], bound);
-        self.a8.insert(key, A8 { quants: buffers[0].clone(), scales: buffers[1].clone(), holds: x });
-        Ok(buffers)
+        self.a8.insert((rows, width), A8 { buffers: buffers.clone(), holds: x });
+        Ok(buffers.to_vec())
     }
 
     fn rope(&mut self, x: ValueId, head_dim: usize, rope: Rope, out: ValueId) -> Result<(), Error> {
         let table = self.rope_table(rope)?;
         let n_heads = self.width(x) / head_dim as u32;
         let adjacent = u32::from(rope.pairing == Pairing::Adjacent);
-        let threads = n_heads * (head_dim as u32).div_ceil(2);
+        let threads = n_heads * head_dim as u32;
         let work = Work::PerRow { shader: Shader::Rope, groups: threads.div_ceil(64), rows: Rows::Tokens };
         self.push(work, &[head_dim as u32, n_heads, rope.n_rot as u32, adjacent, table], &[x, out]);
         Ok(())
     }
 
-    fn attention(&mut self, layer: KvId, q: ValueId, scale: f32, out: ValueId) -> Result<(), Error> {
+    /// Attention into the buffers `out`: values, or their 8-bit form.
+    fn attention(&mut self, layer: KvId, q: ValueId, scale: f32, out: Vec<Buffer>, quantized: bool) {
         let (shape, kv) = (*self.plan.kv_layer(layer), self.kv.layer(layer));
         let (n_heads, n_kv_heads) = (self.width(q) / shape.head_dim as u32, shape.n_kv_heads as u32);
         let heads_per_kv = n_heads / n_kv_heads;
@@ -256,16 +372,46 @@ impl<'a> Compiler<'a> {
             self.config.kv.page_len as u32,
             scale.to_bits(),
         ];
-        let work = Work::Attention {
-            kv: shader_kv(self.config.kv.element),
-            head_pairs: shape.head_dim as u32 / 2,
-            heads_per_kv,
-            n_kv_heads,
-        };
-        let (q, out, partials) = (self.slot(q), self.slot(out), self.partials.clone());
-        let buffers = vec![q, kv.k.clone(), kv.v.clone(), out.clone(), partials.clone()];
+        let head_pairs = shape.head_dim as u32 / 2;
+        let kv_kind = shader_kv(self.config.kv.element);
+        let work = Work::Attention { kv: kv_kind, head_pairs, heads_per_kv, n_kv_heads, quantized };
+        let read = [self.slot(q), kv.k.clone(), kv.v.clone(), self.partials.clone()];
+        let buffers = read.into_iter().chain(out.iter().cloned()).collect();
         self.push_buffers(work, &params, buffers);
-        self.push_buffers(Work::Merge { n_heads }, &params, vec![partials, out]);
+        let buffers = [self.partials.clone()].into_iter().chain(out).collect();
+        self.push_buffers(Work::Merge { n_heads, head_pairs, quantized }, &params, buffers);
+    }
+
+    /// `activation(gate) * up` in 8 bits: one kernel for few rows, a matmul and a conversion for many.
+    fn gated_quantized(
+        &mut self,
+        x: ValueId,
+        gate: WeightId,
+        up: WeightId,
+        activation: shaders::Activation,
+        out: ValueId,
+    ) -> Result<(), Error> {
+        let matrix = self.matrix(&[gate, up], Some(Epilogue::RUN))?;
+        let (columns, a8) = (self.quantized(x)?, self.a8_buffers(out)?);
+        let (rows, width) = (self.plan.value(out).rows, self.width(out));
+        let weights = matrix.weights;
+        for chunk in &matrix.chunks {
+            let (n_rows, n_out) = (chunk.n_rows, chunk.n_rows / 2);
+            let params = |grid_width| {
+                let first = chunk.first_row / 2;
+                [n_out, matrix.n_groups(), matrix.n_in, first, width, of_outputs(rows), grid_width, 0, 0]
+            };
+            let read = || chunk.planes.iter().chain(&columns).cloned();
+            let few = Work::GatedFew { weights, activation, n_out, rows };
+            let grid_width = work::blocks_width(n_out, &self.device.caps);
+            self.push_buffers(few, &params(grid_width), read().chain(a8.clone()).collect());
+            let many = Work::GatedMany { weights, activation, n_rows, rows };
+            self.push_buffers(many, &params(0), read().chain([self.slot(out)]).collect());
+        }
+        let n_blocks = width / GROUP as u32;
+        let work = Work::PerManyRows { shader: Shader::Quantize, groups: n_blocks.div_ceil(64), rows };
+        let buffers = [self.slot(out)].into_iter().chain(a8).collect();
+        self.push_buffers(work, &[n_blocks, of_outputs(rows)], buffers);
         Ok(())
     }
 
@@ -313,12 +459,15 @@ impl<'a> Compiler<'a> {
         self.plan.value(value).width as u32
     }
 
-    fn matrix(&mut self, id: WeightId) -> Result<Matrix, Error> {
-        if let Some(matrix) = self.matrices.get(&id) {
+    /// The matrix of some weights, uploaded when it is first asked for.
+    fn matrix(&mut self, ids: &[WeightId], run: Option<usize>) -> Result<Matrix, Error> {
+        if let Some(matrix) = self.matrices.get(ids) {
             return Ok(matrix.clone());
         }
-        let matrix = Matrix::upload(self.device, self.plan.weight(id), &self.weights[id.index()])?;
-        self.matrices.insert(id, matrix.clone());
+        let part = |id: &WeightId| (self.plan.weight(*id), &self.weights[id.index()][..]);
+        let rows = weights::Rows::new(ids.iter().map(part).collect(), run)?;
+        let matrix = Matrix::upload(self.device, &rows)?;
+        self.matrices.insert(ids.to_vec(), matrix.clone());
         Ok(matrix)
     }
 
@@ -344,6 +493,18 @@ impl<'a> Compiler<'a> {
 }
 
 const VALUES: &str = "values between ops";
+
+/// The buffers of the values that fused steps work on.
+pub(crate) fn scratch(plan: &Plan, fused: &[Fused]) -> Scratch {
+    Scratch::of_steps(plan, &fused.iter().map(Fused::access).collect::<Vec<Access>>())
+}
+
+fn shader_activation(activation: Activation) -> shaders::Activation {
+    match activation {
+        Activation::Silu => shaders::Activation::Silu,
+        Activation::GeluTanh => shaders::Activation::GeluTanh,
+    }
+}
 
 /// Most rows of a value.
 pub(crate) fn most_rows(rows: Rows, config: &ExecConfig) -> usize {

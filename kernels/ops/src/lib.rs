@@ -36,5 +36,5 @@ pub use kv::{KvConfig, KvElement, KvGroup, KvId, KvLayer};
 pub use op::{Activation, Op};
 pub use plan::{Plan, Rows, Value, ValueId, Weight, WeightId};
 pub use rope::{Pairing, Rope, RopeScaling, RopeTable};
-pub use scratch::Scratch;
+pub use scratch::{Access, Scratch};
 pub use split::Split;

@@ -1,7 +1,8 @@
 //! Which kernel a step runs, and how many workgroups of it: from the sizes of a batch.
 
 use silhak_ops::Rows;
-use silhak_shaders::{Activations, Kv, Shader, Weights};
+use silhak_quant::planar::GROUP;
+use silhak_shaders::{Activation, Activations, Epilogue, Kv, Shader, Weights};
 
 use crate::batch_words::Tiling;
 use crate::{Caps, policy};
@@ -12,20 +13,26 @@ pub(super) const ELEMENT_THREADS: u32 = 256;
 /// What a step does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Work {
-    /// A chunk of a weight times activations.
-    Linear { weights: Weights, activations: Activations, bias: bool, n_rows: u32, rows: Rows },
+    /// A chunk of a weight, of `n_rows` rows, times activations.
+    Linear { weights: Weights, activations: Activations, epilogue: Epilogue, n_rows: u32, rows: Rows },
     /// So many workgroups for each row of a value.
     PerRow { shader: Shader, groups: u32, rows: Rows },
     /// A thread for each value.
     Elements { shader: Shader, width: u32, rows: Rows },
     /// Attention, by tiles and splits.
-    Attention { kv: Kv, head_pairs: u32, heads_per_kv: u32, n_kv_heads: u32 },
+    Attention { kv: Kv, head_pairs: u32, heads_per_kv: u32, n_kv_heads: u32, quantized: bool },
     /// The splits put together, where there are any.
-    Merge { n_heads: u32 },
+    Merge { n_heads: u32, head_pairs: u32, quantized: bool },
+    /// A chunk of a gate and its other half, `n_out` outputs, times few rows of activations, in 8 bits.
+    GatedFew { weights: Weights, activation: Activation, n_out: u32, rows: Rows },
+    /// What [`Work::GatedFew`] leaves to others: so many workgroups for each of many rows.
+    PerManyRows { shader: Shader, groups: u32, rows: Rows },
+    /// Likewise: a chunk of a gate and its other half, `n_rows` rows of the weight, times many rows of activations.
+    GatedMany { weights: Weights, activation: Activation, n_rows: u32, rows: Rows },
 }
 
 /// The sizes of a batch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sizes {
     pub(crate) n_tokens: usize,
     pub(crate) n_outputs: usize,
@@ -37,9 +44,9 @@ impl Work {
     /// The kernel and its workgroups; none where there is nothing to do.
     pub(crate) fn dispatch(&self, sizes: &Sizes, caps: &Caps) -> Option<(Shader, [u32; 3])> {
         let (shader, [x, y, z]) = match *self {
-            Work::Linear { weights, activations, bias, n_rows, rows } => {
+            Work::Linear { weights, activations, epilogue, n_rows, rows } => {
                 let n = sizes.rows(rows);
-                let shader = policy::linear(weights, activations, bias, n, caps);
+                let shader = policy::linear(weights, activations, epilogue, n, caps);
                 if let Shader::Matmul { .. } = shader {
                     let (tile_rows, tile_columns) = Shader::MATMUL_TILE;
                     (shader, [n_rows.div_ceil(tile_rows), (n as u32).div_ceil(tile_columns), 1])
@@ -54,17 +61,32 @@ impl Work {
                 let x = n_groups.min(caps.max_workgroups);
                 (shader, [x, n_groups.div_ceil(x.max(1)), 1])
             }
-            Work::Attention { kv, head_pairs, heads_per_kv, n_kv_heads } => {
+            Work::Attention { kv, head_pairs, heads_per_kv, n_kv_heads, quantized } => {
                 let Tiling { tile_tokens, n_splits } = sizes.tiling;
                 let n_queries = heads_per_kv as usize * tile_tokens;
                 let queries = policy::queries(n_queries, head_pairs);
                 let blocks = (n_queries as u32).div_ceil(queries);
-                let shader = Shader::Attention { kv, queries, head_pairs };
+                let shader = Shader::Attention { kv, queries, head_pairs, quantized };
                 (shader, [sizes.n_tiles as u32, n_kv_heads * blocks, n_splits as u32])
             }
-            Work::Merge { n_heads } => {
+            Work::Merge { n_heads, head_pairs, quantized } => {
                 let n = if sizes.tiling.n_splits > 1 { sizes.n_tokens as u32 } else { 0 };
-                (Shader::Merge, [n_heads, n, 1])
+                (Shader::Merge { head_pairs, quantized }, [n_heads, n, 1])
+            }
+            Work::GatedFew { weights, activation, n_out, rows } => {
+                let n = sizes.rows(rows);
+                let shader = Shader::GatedQuantized { weights, activation, columns: policy::columns(n) };
+                let (n_blocks, width) = (n_out / GROUP as u32, blocks_width(n_out, caps));
+                (shader, if n > policy::FEW || n == 0 { [0; 3] } else { [width, n_blocks.div_ceil(width), 1] })
+            }
+            Work::PerManyRows { shader, groups, rows } => {
+                let n = sizes.rows(rows);
+                (shader, [groups, if n > policy::FEW { n as u32 } else { 0 }, 1])
+            }
+            Work::GatedMany { weights, activation, n_rows, rows } => {
+                let epilogue = Epilogue::Gate(activation);
+                let work = Work::Linear { weights, activations: Activations::A8, epilogue, n_rows, rows };
+                return if sizes.rows(rows) > policy::FEW { work.dispatch(sizes, caps) } else { None };
             }
         };
         (x > 0 && y > 0 && z > 0).then_some((shader, [x, y, z]))
@@ -73,12 +95,18 @@ impl Work {
     /// A kernel of those that may run it.
     pub(super) fn example(&self, caps: &Caps) -> Shader {
         match *self {
-            Work::Linear { weights, activations, bias, .. } => policy::linear(weights, activations, bias, 1, caps),
-            Work::PerRow { shader, .. } | Work::Elements { shader, .. } => shader,
-            Work::Attention { kv, head_pairs, .. } => {
-                Shader::Attention { kv, queries: policy::queries(1, head_pairs), head_pairs }
+            Work::Linear { weights, activations, epilogue, .. } => {
+                policy::linear(weights, activations, epilogue, 1, caps)
             }
-            Work::Merge { .. } => Shader::Merge,
+            Work::PerRow { shader, .. } | Work::PerManyRows { shader, .. } | Work::Elements { shader, .. } => shader,
+            Work::Attention { kv, head_pairs, quantized, .. } => {
+                Shader::Attention { kv, queries: policy::queries(1, head_pairs), head_pairs, quantized }
+            }
+            Work::Merge { head_pairs, quantized, .. } => Shader::Merge { head_pairs, quantized },
+            Work::GatedFew { weights, activation, .. } => Shader::GatedQuantized { weights, activation, columns: 1 },
+            Work::GatedMany { weights, activation, .. } => {
+                Shader::Matmul { weights, activations: Activations::A8, epilogue: Epilogue::Gate(activation) }
+            }
         }
     }
 }
@@ -90,6 +118,11 @@ impl Sizes {
             Rows::Outputs => self.n_outputs,
         }
     }
+}
+
+/// Workgroups in x of so many outputs in blocks.
+pub(super) fn blocks_width(n_out: u32, caps: &Caps) -> u32 {
+    (n_out / GROUP as u32).clamp(1, caps.max_workgroups)
 }
 
 /// Workgroups in x of a matvec of so many rows.
@@ -121,7 +154,7 @@ mod tests {
         let linear = |n_rows| Work::Linear {
             weights: Weights::Q4K,
             activations: Activations::A8,
-            bias: false,
+            epilogue: Epilogue::Store,
             n_rows,
             rows: Rows::Outputs,
         };
@@ -134,9 +167,12 @@ mod tests {
 
     #[test]
     fn splits_are_merged_and_one_split_is_not() {
-        let merge = Work::Merge { n_heads: 8 };
+        let merge = Work::Merge { n_heads: 8, head_pairs: 32, quantized: true };
         assert_eq!(merge.dispatch(&sizes(1, 1), &caps()), None);
         let split = Sizes { tiling: Tiling { tile_tokens: 1, n_splits: 4 }, ..sizes(2, 2) };
-        assert_eq!(merge.dispatch(&split, &caps()), Some((Shader::Merge, [8, 2, 1])));
+        assert_eq!(
+            merge.dispatch(&split, &caps()),
+            Some((Shader::Merge { head_pairs: 32, quantized: true }, [8, 2, 1]))
+        );
     }
 }
