@@ -1,8 +1,8 @@
 //! Listing and choosing adapters.
 
-use wgpu::{Adapter, Backends, DeviceType, Instance, InstanceDescriptor, InstanceFlags};
+use wgpu::{Adapter, Backends, DeviceType, Instance, InstanceDescriptor, InstanceFlags, MemoryBudgetThresholds};
 
-use crate::GpuError;
+use crate::{GpuError, memory};
 
 /// An adapter of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +19,15 @@ pub struct AdapterInfo {
     pub subgroups: bool,
     /// Most bytes of a buffer that a kernel can see at once.
     pub max_binding: u64,
+    /// Bytes of the memory that it works in, where the API tells them.
+    pub memory: Option<u64>,
+}
+
+impl AdapterInfo {
+    /// Whether it is a card or part of the processor, and not a program that runs on the CPU.
+    pub fn is_hardware(&self) -> bool {
+        matches!(self.kind, "discrete" | "integrated")
+    }
 }
 
 /// The adapters of this machine, in the order in which one is chosen: discrete cards first, software last.
@@ -42,6 +51,9 @@ fn instance_of(backends: Backends) -> Instance {
     descriptor.backends = backends;
     // The environment must not switch on checks of every call.
     descriptor.flags = InstanceFlags::empty();
+    // A card whose memory is full is refused more, rather than slowed down by moving things in and out of it.
+    descriptor.memory_budget_thresholds =
+        MemoryBudgetThresholds { for_resource_creation: Some(97), for_device_loss: None };
     descriptor.backend_options.noop.enable = backends.contains(Backends::NOOP);
     Instance::new(descriptor)
 }
@@ -68,6 +80,7 @@ pub(crate) fn info(adapter: &Adapter) -> AdapterInfo {
         name: info.name,
         subgroups: adapter.features().contains(wgpu::Features::SUBGROUP),
         max_binding: adapter.limits().max_storage_buffer_binding_size,
+        memory: memory::bytes(adapter),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::fuse::fuse;
 use crate::pipelines::Pipelines;
 use crate::program::{most_rows, partial_bytes, scratch};
 use crate::weights::{matrix_bytes, shader_weights};
-use crate::{Caps, Feature, GpuError, adapters, policy};
+use crate::{AdapterInfo, Caps, Feature, GpuError, adapters, policy};
 
 /// Which GPU, and what of it is used.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +30,7 @@ pub struct GpuOptions {
 pub struct Gpu {
     device: Arc<Device>,
     pipelines: Arc<Pipelines>,
+    info: AdapterInfo,
 }
 
 impl Gpu {
@@ -54,7 +55,7 @@ impl Gpu {
         let adapter = adapters::choose(instance, options.adapter.as_deref())?;
         let device = Arc::new(Device::open(&adapter, &options.without)?);
         let pipelines = Arc::new(Pipelines::new(Arc::clone(&device), options.checked_shaders)?);
-        Ok(Gpu { device, pipelines })
+        Ok(Gpu { device, pipelines, info: adapters::info(&adapter) })
     }
 
     /// The adapter's name.
@@ -62,9 +63,20 @@ impl Gpu {
         &self.device.name
     }
 
+    /// What there is to know of the adapter.
+    pub fn info(&self) -> &AdapterInfo {
+        &self.info
+    }
+
     /// What it can do.
     pub fn caps(&self) -> &Caps {
         &self.device.caps
+    }
+
+    /// Bytes that are allocated on the device now, of all models and of the driver's own; `None` where the API does not
+    /// tell.
+    pub fn allocated_bytes(&self) -> Option<u64> {
+        self.device.device.generate_allocator_report().map(|report| report.total_allocated_bytes)
     }
 }
 

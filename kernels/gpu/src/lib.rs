@@ -18,6 +18,7 @@ mod executor;
 mod fuse;
 mod gpu;
 mod kv;
+mod memory;
 mod pipelines;
 mod policy;
 mod program;

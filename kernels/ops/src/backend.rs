@@ -1,5 +1,6 @@
 //! What runs plans.
 
+use std::iter::Sum;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -26,6 +27,23 @@ pub struct MemoryUse {
     pub kv: usize,
     /// Values between ops.
     pub scratch: usize,
+}
+
+impl MemoryUse {
+    /// All of it.
+    pub fn total(self) -> usize {
+        self.weights.saturating_add(self.kv).saturating_add(self.scratch)
+    }
+}
+
+impl Sum for MemoryUse {
+    fn sum<I: Iterator<Item = MemoryUse>>(parts: I) -> MemoryUse {
+        parts.fold(MemoryUse::default(), |a, b| MemoryUse {
+            weights: a.weights.saturating_add(b.weights),
+            kv: a.kv.saturating_add(b.kv),
+            scratch: a.scratch.saturating_add(b.scratch),
+        })
+    }
 }
 
 /// A device that can run plans.

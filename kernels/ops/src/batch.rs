@@ -84,6 +84,12 @@ impl Batch {
         &self.page_tables[sequence as usize][group]
     }
 
+    /// The same tokens with the page tables of these groups alone, in this order; where a part of a plan runs.
+    pub(crate) fn with_groups(&self, groups: &[usize]) -> Self {
+        let of_sequence = |tables: &Vec<PageTable>| groups.iter().map(|&group| tables[group].clone()).collect();
+        Batch { page_tables: self.page_tables.iter().map(of_sequence).collect(), ..self.clone() }
+    }
+
     /// Checks everything that an executor relies on: token ids, sequences, and that every page that will be read or
     /// written is there.
     pub fn check(&self, plan: &Plan, groups: &[KvGroup], kv: &KvConfig) -> Result<(), Error> {

@@ -39,6 +39,14 @@ pub enum Error {
         /// The weight's format.
         format: Format,
     },
+    /// A plan cannot be cut there.
+    #[error("cannot cut a plan before op {at}: {reason}")]
+    Cut {
+        /// The op that would begin a part.
+        at: usize,
+        /// Why not.
+        reason: String,
+    },
     /// A batch does not fit the plan or the key-value pages.
     #[error("batch: {0}")]
     Batch(String),

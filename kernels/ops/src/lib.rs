@@ -5,7 +5,8 @@
 //! and values. A [`Backend`] turns a plan and its weights into an [`Executor`], which runs batches.
 //!
 //! The [`mod@reference`] backend runs every op in plain float32 and is written to be read; every faster backend is
-//! compared with it over the tables in [`cases`].
+//! compared with it over the tables in [`cases`]. A plan can be cut ([`Plan::cut`]) and its parts run on a backend each
+//! ([`Split`]).
 
 #![forbid(unsafe_code)]
 
@@ -14,6 +15,7 @@ mod backend;
 mod batch;
 mod builder;
 pub mod cases;
+mod cut;
 mod error;
 mod kv;
 mod op;
@@ -22,14 +24,17 @@ mod print;
 pub mod reference;
 mod rope;
 mod scratch;
+mod split;
 
 pub use activation::ActivationFormat;
 pub use backend::{Backend, ExecConfig, Executor, MemoryUse};
 pub use batch::{Batch, Page, PageTable};
 pub use builder::PlanBuilder;
+pub use cut::Part;
 pub use error::Error;
 pub use kv::{KvConfig, KvElement, KvGroup, KvId, KvLayer};
 pub use op::{Activation, Op};
 pub use plan::{Plan, Rows, Value, ValueId, Weight, WeightId};
 pub use rope::{Pairing, Rope, RopeScaling, RopeTable};
 pub use scratch::{Access, Scratch};
+pub use split::Split;

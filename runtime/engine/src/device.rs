@@ -1,22 +1,24 @@
-//! What runs a model.
+//! What runs a model, by name.
 
 use std::fmt;
 use std::str::FromStr;
 
-use silhak_cpu::{Caps, Cpu, CpuOptions, default_threads};
-use silhak_ops::reference::Reference;
-use silhak_ops::{Backend, KvElement};
+use silhak_cpu::default_threads;
+use silhak_ops::KvElement;
 
 use crate::{Error, LoadOptions};
 
 /// What runs a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Device {
-    /// The fastest there is: now the CPU.
+    /// A GPU, if there is one that is no software and the model or some layers of it fit; else the CPU. The log says
+    /// which, and why.
     #[default]
     Auto,
     /// The CPU's SIMD kernels, with 8-bit activations.
     Cpu,
+    /// A GPU, with the layers that do not fit on the CPU. Without a GPU it is an error.
+    Gpu,
     /// The scalar reference in float32: slow, and right by construction.
     Reference,
     /// The scalar reference with 8-bit activations, to tell the kernels' error from that of the rounding.
@@ -25,30 +27,18 @@ pub enum Device {
 
 impl Device {
     /// All devices and their names.
-    pub const ALL: [(Device, &str); 4] = [
+    pub const ALL: [(Device, &str); 5] = [
         (Device::Auto, "auto"),
         (Device::Cpu, "cpu"),
+        (Device::Gpu, "gpu"),
         (Device::Reference, "reference"),
         (Device::ReferenceA8, "reference-a8"),
     ];
 
-    /// The backend that `options` ask for.
-    pub(crate) fn backend(options: &LoadOptions) -> Result<Box<dyn Backend>, Error> {
-        let caps = |isa| Caps::with_isa(isa).ok_or(Error::IsaNotHere { isa });
-        Ok(match options.device {
-            Device::Auto | Device::Cpu => {
-                let caps = options.isa.map(caps).transpose()?;
-                Box::new(Cpu::new(CpuOptions { threads: options.threads, caps }))
-            }
-            Device::Reference => Box::new(Reference { quantize_activations: false }),
-            Device::ReferenceA8 => Box::new(Reference { quantize_activations: true }),
-        })
-    }
-
     /// Threads of the CPU's kernels; `None` for the references, which take what the machine has.
     pub(crate) fn threads(self, options: &LoadOptions) -> Option<usize> {
         match self {
-            Device::Auto | Device::Cpu => Some(options.threads.unwrap_or_else(default_threads).get()),
+            Device::Auto | Device::Cpu | Device::Gpu => Some(options.threads.unwrap_or_else(default_threads).get()),
             Device::Reference | Device::ReferenceA8 => None,
         }
     }
@@ -57,7 +47,7 @@ impl Device {
     pub(crate) fn kv_element(self) -> KvElement {
         match self {
             Device::Reference => KvElement::F32,
-            Device::Auto | Device::Cpu | Device::ReferenceA8 => KvElement::F16,
+            Device::Auto | Device::Cpu | Device::Gpu | Device::ReferenceA8 => KvElement::F16,
         }
     }
 }

@@ -40,10 +40,32 @@ pub enum Error {
     #[error(transparent)]
     Run(Arc<silhak_ops::Error>),
     /// The requested device is not there.
-    #[error("device '{found}' is not known; use auto, cpu or reference")]
+    #[error("device '{found}' is not known; use auto, cpu, gpu or reference")]
     UnknownDevice {
         /// What was asked for.
         found: String,
+    },
+    /// The GPU cannot be used.
+    #[cfg(feature = "gpu")]
+    #[error(transparent)]
+    Gpu(#[from] silhak_gpu::GpuError),
+    /// A GPU was asked for in a build without the cargo feature `gpu`.
+    #[error("this build has no code for GPUs; use `--device cpu`, or build with the cargo feature `gpu`")]
+    NoGpuCode,
+    /// What is wanted on the GPU does not fit there.
+    #[error(
+        "{gpu}: {layers} of the model's layers take {needed} bytes, and {budget} are allowed; lower the layers \
+         (`--gpu-layers`) or the context (`--ctx`), allow more (`--gpu-memory`), or use `--device cpu`"
+    )]
+    GpuMemory {
+        /// The backend's name.
+        gpu: String,
+        /// The fewest layers that were to be there.
+        layers: usize,
+        /// Bytes that they take, with their keys and values and what they work in.
+        needed: u64,
+        /// Bytes that were allowed.
+        budget: u64,
     },
     /// The requested instruction set is not one of this processor's.
     #[error("this processor cannot run {isa} code; leave the instruction set out to use the best there is")]

@@ -1,60 +1,92 @@
 //! What a model would take in memory, before it is loaded.
 
-use silhak_ops::{Backend, ExecConfig, KvConfig};
+use silhak_ops::{ExecConfig, KvConfig};
 
+use crate::devices::Devices;
 use crate::options::{DEFAULT_CTX, LoadOptions};
 use crate::pages::PagePool;
-use crate::{Device, Error, ModelFile};
+use crate::placement::{Placement, Share};
+use crate::{Error, ModelFile};
 
 /// Most rows of logits in one batch: rows are as wide as the vocabulary, so they are kept few.
 pub(crate) const MAX_OUTPUTS: usize = 32;
 
-/// Bytes that a model takes once it is loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Bytes that a model takes once it is loaded, by device.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Estimate {
     /// Context length per session, in tokens.
     pub n_ctx: usize,
-    /// Weights: the mapped file's, and what the device holds of them besides.
-    pub weights: u64,
-    /// Keys and values.
-    pub kv: u64,
-    /// Values between the ops of a batch.
-    pub scratch: u64,
+    /// What each device takes, in the order in which they run.
+    pub shares: Vec<Share>,
 }
 
 impl Estimate {
-    /// All of it.
-    pub fn total(&self) -> u64 {
-        self.weights.saturating_add(self.kv).saturating_add(self.scratch)
+    /// Bytes of the machine's memory.
+    pub fn host_bytes(&self) -> u64 {
+        self.bytes(false)
     }
 
-    /// What `file` would take with these options.
-    pub fn new(file: &ModelFile, options: &LoadOptions) -> Result<Self, Error> {
-        let config = exec_config(file, options)?;
-        let backend = Device::backend(options)?;
-        Self::with(file, backend.as_ref(), &config, n_ctx(file, options)?)
+    /// Bytes of the GPU's memory.
+    pub fn gpu_bytes(&self) -> u64 {
+        self.bytes(true)
     }
 
-    /// The longest context, up to the one trained on, with which `file` takes at most `budget` bytes.
-    pub fn largest_context(file: &ModelFile, options: &LoadOptions, budget: u64) -> Result<Option<Self>, Error> {
-        let backend = Device::backend(options)?;
+    fn bytes(&self, is_gpu: bool) -> u64 {
+        self.shares
+            .iter()
+            .filter(|share| share.is_gpu == is_gpu)
+            .fold(0, |sum, share| sum.saturating_add(share.total()))
+    }
+}
+
+/// What a model would take with some options: which layers go where, and how much memory that is.
+pub struct Fit<'a> {
+    file: &'a ModelFile,
+    options: LoadOptions,
+    devices: Devices,
+}
+
+impl<'a> Fit<'a> {
+    /// Opens the devices that the options ask for.
+    pub fn new(file: &'a ModelFile, options: &LoadOptions) -> Result<Self, Error> {
+        Ok(Fit { file, options: options.clone(), devices: Devices::open(options)? })
+    }
+
+    /// What the model would take.
+    pub fn estimate(&self) -> Result<Estimate, Error> {
+        let n_ctx = n_ctx(self.file, &self.options)?;
+        Ok(Estimate { n_ctx, shares: self.placement()?.shares })
+    }
+
+    /// The longest context, up to the one trained on, with which the model takes at most `memory` bytes of the machine's
+    /// and stays within the GPU's budget, with the layers where [`Fit::estimate`] has them.
+    pub fn largest_context(&self, memory: u64) -> Result<Option<Estimate>, Error> {
+        let (plan, offload) = (self.file.model().plan(), self.placement()?.offload);
         let of = |n_ctx: usize| {
-            let config = exec_config(file, &LoadOptions { n_ctx: Some(n_ctx), ..options.clone() })?;
-            Self::with(file, backend.as_ref(), &config, n_ctx)
+            let config = exec_config(self.file, &LoadOptions { n_ctx: Some(n_ctx), ..self.options.clone() })?;
+            let shares = Placement::new(&self.devices, plan, &config, offload)?.shares;
+            Ok::<_, Error>(Estimate { n_ctx, shares })
         };
-        let (mut fits, mut too_long) = (0, file.model().hyper_params().n_ctx_train + 1);
+        let gpu_memory = self.gpu_budget().unwrap_or(u64::MAX);
+        let (mut fits, mut too_long) = (0, self.file.model().hyper_params().n_ctx_train + 1);
         while too_long - fits > 1 {
             let middle = fits + (too_long - fits) / 2;
-            if of(middle)?.total() <= budget { fits = middle } else { too_long = middle }
+            let estimate = of(middle)?;
+            let is_fitting = estimate.host_bytes() <= memory && estimate.gpu_bytes() <= gpu_memory;
+            if is_fitting { fits = middle } else { too_long = middle }
         }
         (fits > 0).then(|| of(fits)).transpose()
     }
 
-    fn with(file: &ModelFile, backend: &dyn Backend, config: &ExecConfig, n_ctx: usize) -> Result<Self, Error> {
-        let memory = backend.estimate(file.model().plan(), config)?;
-        // The file stays mapped; what a backend holds in a layout of its own comes on top.
-        let weights = file.model().weight_bytes() + memory.weights as u64;
-        Ok(Estimate { n_ctx, weights, kv: memory.kv as u64, scratch: memory.scratch as u64 })
+    /// Bytes that the model may take of the GPU; `None` where there is none, or its memory is not known.
+    pub fn gpu_budget(&self) -> Option<u64> {
+        self.devices.card.as_ref().and_then(|card| card.budget)
+    }
+
+    fn placement(&self) -> Result<Placement, Error> {
+        let config = exec_config(self.file, &self.options)?;
+        let plan = self.file.model().plan();
+        Placement::choose(&self.devices, plan, &config, self.options.gpu_layers, self.gpu_budget())
     }
 }
 

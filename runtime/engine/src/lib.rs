@@ -15,19 +15,29 @@
 //! ```
 //!
 //! A [`Model`] is immutable, cheap to clone and shared between threads; a [`Session`] is one timeline. The engine thread
-//! owns the device. Nothing here is global: two models do not know of each other.
+//! owns the devices. Nothing here is global: two models do not know of each other.
+//!
+//! What a model runs on is its [`Device`]: a GPU, the CPU, or the last layers on the one and the first on the other, as
+//! [`LoadOptions`] say and memory allows; [`Fit`] tells before. The cargo feature `gpu`, on by default, brings the GPUs.
 
 #![forbid(unsafe_code)]
 
 mod cancel;
 mod device;
+mod devices;
 mod error;
 mod estimate;
 mod file;
 mod generation;
+#[cfg(feature = "gpu")]
+mod gpu;
+#[cfg(not(feature = "gpu"))]
+#[path = "no_gpu.rs"]
+mod gpu;
 mod model;
 mod options;
 mod pages;
+mod placement;
 mod prompt;
 mod runner;
 mod sampling;
@@ -37,11 +47,14 @@ mod vocab;
 pub use cancel::CancelToken;
 pub use device::Device;
 pub use error::Error;
-pub use estimate::Estimate;
+pub use estimate::{Estimate, Fit};
 pub use file::ModelFile;
 pub use generation::{FinishReason, Generation, Piece, Usage};
+#[cfg(feature = "gpu")]
+pub use gpu::adapter_for;
 pub use model::Model;
 pub use options::{DEFAULT_CTX, GenerateOptions, LoadOptions, Progress};
+pub use placement::Share;
 pub use prompt::ChatOptions;
 pub use sampling::{Logprobs, SamplingOptions, TokenLogprob};
 pub use session::Session;
@@ -49,6 +62,8 @@ pub use vocab::tokenizer;
 
 pub use silhak_cpu as cpu;
 pub use silhak_gguf as gguf;
-pub use silhak_model::{Error as ModelError, HyperParams, architectures};
+#[cfg(feature = "gpu")]
+pub use silhak_gpu::{AdapterInfo, GpuError, adapters};
+pub use silhak_model::{Error as ModelError, GpuLayers, HyperParams, architectures};
 pub use silhak_ops::Error as BackendError;
 pub use silhak_text::{DateTime, Message, Special, Tokenizer};

@@ -10,11 +10,13 @@ use silhak_model::HyperParams;
 use silhak_ops::MemoryUse;
 use silhak_text::{ChatTemplate, Message, Special, Tokenizer};
 
+use crate::devices::Devices;
 use crate::options::{LoadOptions, Progress};
 use crate::pages::{PagePool, Sequence};
+use crate::placement::Placement;
 use crate::runner::{Request, Runner};
 use crate::sampling::log_softmax_at;
-use crate::{CancelToken, ChatOptions, Device, Error, ModelFile, Session, estimate, prompt};
+use crate::{CancelToken, ChatOptions, Error, ModelFile, Session, Share, estimate, prompt};
 
 /// A model that is ready to answer. Cheap to clone; clones share everything.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) n_ctx: usize,
     template: Option<ChatTemplate>,
     hyper: HyperParams,
+    device: String,
+    shares: Vec<Share>,
     load_time: Duration,
 }
 
@@ -43,11 +47,11 @@ impl Model {
         let template = file.chat_template()?;
         let n_ctx = estimate::n_ctx(&file, &options)?;
         let config = estimate::exec_config(&file, &options)?;
+        let devices = Devices::open(&options)?;
         read_through(file.model().weights(), &options)?;
 
         let (plan, weights) = (file.model().plan(), file.model().weights());
-        let backend = Device::backend(&options)?;
-        let executor = backend.prepare(plan, weights, &config)?;
+        let (placement, executor) = Placement::prepare(&devices, plan, weights, &config, options.gpu_layers)?;
         let pool = PagePool::new(&plan.kv_groups(), &config.kv.n_pages, config.kv.page_len);
         let shared = Shared {
             runner: Runner::start(executor, config.max_tokens, config.max_outputs)?,
@@ -56,9 +60,11 @@ impl Model {
             n_ctx,
             template,
             hyper: file.model().hyper_params().clone(),
+            device: placement.backend.name(),
+            shares: placement.shares,
             load_time: started.elapsed(),
         };
-        shared.log(path, &backend.name(), &options, file.model().weight_bytes());
+        shared.log(path, &options, file.model().weight_bytes());
         Ok(Model { shared: Arc::new(shared) })
     }
 
@@ -87,12 +93,22 @@ impl Model {
         self.shared.template.is_some()
     }
 
+    /// What runs the model, by name: `cpu-avx2`, `gpu (NVIDIA H100)`, or both with a plus between.
+    pub fn device(&self) -> &str {
+        &self.shared.device
+    }
+
+    /// What each device has of the model, in the order in which they run.
+    pub fn shares(&self) -> &[Share] {
+        &self.shared.shares
+    }
+
     /// How long loading took.
     pub fn load_time(&self) -> Duration {
         self.shared.load_time
     }
 
-    /// What the device holds for the model, beside the mapped file.
+    /// What the devices hold for the model, beside the mapped file.
     pub fn memory(&self) -> MemoryUse {
         self.shared.runner.memory()
     }
@@ -153,11 +169,11 @@ impl Model {
 
 impl Shared {
     /// Tells the log what was loaded.
-    fn log(&self, file: &Path, backend: &str, options: &LoadOptions, weight_bytes: u64) {
+    fn log(&self, file: &Path, options: &LoadOptions, weight_bytes: u64) {
         let memory = self.runner.memory();
         tracing::info!(
             file = %file.display(),
-            backend,
+            backend = self.device,
             threads = options.device.threads(options),
             n_ctx = self.n_ctx,
             weight_bytes,

@@ -5,6 +5,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 
 use silhak_cpu::Isa;
+use silhak_model::GpuLayers;
 
 use crate::{CancelToken, Device, SamplingOptions};
 
@@ -25,6 +26,12 @@ pub struct Progress {
 pub struct LoadOptions {
     /// What runs it.
     pub device: Device,
+    /// Part of the GPU's name; `None` takes the first, cards before what is part of the processor.
+    pub adapter: Option<String>,
+    /// Layers on the GPU, from the last one on; the others run on the CPU.
+    pub gpu_layers: GpuLayers,
+    /// Bytes of the GPU's memory that the model may take; `None` takes nine tenths of what it has.
+    pub gpu_memory: Option<u64>,
     /// CPU threads; `None` takes one per physical core that the process may use.
     pub threads: Option<NonZero<usize>>,
     /// Best instruction set that CPU kernels may use; `None` takes the best that the processor has.
@@ -50,6 +57,9 @@ impl Default for LoadOptions {
     fn default() -> Self {
         LoadOptions {
             device: Device::Auto,
+            adapter: None,
+            gpu_layers: GpuLayers::Auto,
+            gpu_memory: None,
             threads: None,
             isa: None,
             n_ctx: None,
@@ -67,6 +77,9 @@ impl fmt::Debug for LoadOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LoadOptions")
             .field("device", &self.device)
+            .field("adapter", &self.adapter)
+            .field("gpu_layers", &self.gpu_layers)
+            .field("gpu_memory", &self.gpu_memory)
             .field("threads", &self.threads)
             .field("isa", &self.isa)
             .field("n_ctx", &self.n_ctx)

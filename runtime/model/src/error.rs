@@ -59,6 +59,12 @@ pub enum Error {
         /// What the file has.
         found: String,
     },
+    /// A number of layers for the GPU that is none.
+    #[error("layers on the GPU: expected auto, all or a number, found '{found}'")]
+    GpuLayers {
+        /// What was given.
+        found: String,
+    },
     /// The metadata lacks a key or has it in another type.
     #[error(transparent)]
     Gguf(#[from] silhak_gguf::Error),

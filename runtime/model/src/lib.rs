@@ -1,7 +1,8 @@
 //! From a GGUF file to a plan: hyper-parameters, weights, and one file per architecture.
 //!
 //! [`Model::from_gguf`] picks the architecture by `general.architecture`, checks that every tensor is there in the right
-//! shape, and writes the forward pass as a [`silhak_ops::Plan`]. It knows no device.
+//! shape, and writes the forward pass as a [`silhak_ops::Plan`]. It knows no device; [`Offload`] says which of a plan's
+//! [`Blocks`] would go to a GPU.
 
 #![forbid(unsafe_code)]
 
@@ -9,6 +10,7 @@ mod arch;
 mod error;
 mod hyper;
 mod model;
+mod placement;
 mod rope;
 mod tensors;
 
@@ -16,3 +18,4 @@ pub use arch::architectures;
 pub use error::Error;
 pub use hyper::HyperParams;
 pub use model::Model;
+pub use placement::{Blocks, GpuLayers, Offload};

@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use silhak::{FinishReason, GenerateOptions, Session, Usage};
+use silhak::{FinishReason, GenerateOptions, Model, Session, Usage};
 
 use crate::messages::Stats;
 use crate::system;
@@ -42,9 +42,10 @@ pub(crate) fn stream(
 }
 
 impl Answer {
-    /// What `--stats` tells.
-    pub(crate) fn stats(&self) -> Stats {
+    /// What `--stats` tells of an answer by `model`.
+    pub(crate) fn stats(&self, model: &Model) -> Stats {
         Stats {
+            device: model.device().to_owned(),
             prompt_tokens: self.usage.prompt_tokens - self.usage.cached_tokens,
             prefill_tps: self.prefill_tps(),
             completion_tokens: self.usage.completion_tokens,

@@ -2,6 +2,7 @@
 
 mod engine;
 mod model;
+mod size;
 mod synth;
 
 use std::path::PathBuf;

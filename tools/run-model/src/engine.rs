@@ -50,13 +50,21 @@ pub(crate) fn open(path: &Path) -> Result<Gguf, silhak::Error> {
 
 impl DeviceArgs {
     pub(crate) fn load_options(&self) -> LoadOptions {
-        LoadOptions { device: self.device, threads: self.threads, isa: self.isa, ..LoadOptions::default() }
+        LoadOptions {
+            device: self.device,
+            adapter: self.adapter.clone(),
+            gpu_layers: self.gpu_layers,
+            gpu_memory: self.gpu_memory,
+            threads: self.threads,
+            isa: self.isa,
+            ..LoadOptions::default()
+        }
     }
 
     /// The threads that will run the model.
     pub(crate) fn n_threads(&self) -> usize {
         match self.device {
-            Device::Auto | Device::Cpu => self.threads.unwrap_or_else(silhak::cpu::default_threads).get(),
+            Device::Auto | Device::Cpu | Device::Gpu => self.threads.unwrap_or_else(silhak::cpu::default_threads).get(),
             Device::Reference | Device::ReferenceA8 => 1,
         }
     }

@@ -59,13 +59,14 @@ fn show_tells_the_facts_of_the_file() {
 #[test]
 fn fit_tells_what_fits() {
     let (home, model) = home();
-    let fit = |more: &[&str]| home.json(&[&["fit", &model, "--json"][..], more].concat());
+    let fit = |more: &[&str]| home.json(&[&["fit", &model, "--device", "cpu", "--json"][..], more].concat());
     let roomy = fit(&["--memory", "1GB", "--ctx", "100"]);
     assert_eq!((&roomy["fits"], &roomy["n_ctx"], &roomy["largest_n_ctx"]), (&true.into(), &100.into(), &512.into()));
     let file = std::fs::metadata(&model).unwrap().len();
     let weights = roomy["weights_bytes"].as_u64().unwrap();
     assert!(weights > file / 2 && weights < 2 * file, "{weights} bytes of weights in a file of {file}");
     let part = |name: &str| roomy[name].as_u64().unwrap();
+    assert_eq!((&roomy["shares"][0]["n_layers"], &roomy["shares"][0]["is_gpu"]), (&7.into(), &false.into()));
     assert_eq!(part("total_bytes"), part("weights_bytes") + part("kv_bytes") + part("scratch_bytes"));
     let tight = fit(&["--memory", &(part("total_bytes") - 1).to_string(), "--ctx", "100"]);
     assert_eq!(tight["fits"], false);
@@ -80,11 +81,29 @@ fn fit_tells_what_fits() {
 fn doctor_tells_what_would_be_used() {
     let home = Home::new();
     let found = home.json(&["doctor", "--json"]);
-    assert_eq!((&found["gpus"], &found["uses"]["device"]), (&serde_json::json!([]), &"cpu".into()));
+    // Software is listed, but never used unasked.
+    let gpus = found["gpus"].as_array().unwrap();
+    let is_hardware = |gpu: &serde_json::Value| ["discrete", "integrated"].contains(&gpu["kind"].as_str().unwrap());
+    let uses = gpus.iter().find(|gpu| is_hardware(gpu)).map_or(serde_json::Value::Null, |gpu| gpu["name"].clone());
+    assert_eq!(found["uses"]["device"], if uses.is_null() { "cpu" } else { "gpu" });
+    assert_eq!(found["uses"]["adapter"], uses);
+    for gpu in gpus {
+        assert!(gpu["max_binding_bytes"].as_u64().unwrap() > 0 && gpu["lacks"].is_array(), "{gpu}");
+        assert_eq!(gpu["lacks"].as_array().unwrap().contains(&"hardware".into()), !is_hardware(gpu), "{gpu}");
+    }
+    assert_eq!(home.json(&["doctor", "--json", "--device", "cpu"])["uses"]["adapter"], serde_json::Value::Null);
     assert!(found["uses"]["threads"].as_u64().unwrap() >= 1);
     assert!(["generic", "avx2"].contains(&found["uses"]["isa"].as_str().unwrap()));
     let forced = home.json(&["doctor", "--json", "--isa", "generic", "--threads", "3"]);
     assert_eq!((&forced["uses"]["isa"], &forced["uses"]["threads"]), (&"generic".into(), &3.into()));
     let text = home.ok(&["doctor"]).stdout;
-    assert!(text.contains("this build has none") && text.contains(home.store.to_str().unwrap()), "{text}");
+    assert!(text.contains(home.store.to_str().unwrap()), "{text}");
+    let korean = home.ok(&["doctor", "--lang", "ko"]).stdout;
+    match gpus.first() {
+        None => assert!(text.contains("none was found") && korean.contains("찾지 못함"), "{text}{korean}"),
+        Some(gpu) => {
+            let name = gpu["name"].as_str().unwrap();
+            assert!(text.contains(name) && korean.contains(name), "{text}{korean}");
+        }
+    }
 }

@@ -107,7 +107,7 @@ impl Chat<'_> {
         let answer = answered?;
         self.last = answer.usage;
         if self.start.stats {
-            output::note(&self.lang.stats(&answer.stats()));
+            output::note(&self.lang.stats(&answer.stats(&self.start.model)));
         }
         match answer.finish_reason {
             FinishReason::Stop => {}

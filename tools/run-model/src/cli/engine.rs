@@ -6,15 +6,29 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use silhak::cpu::Isa;
-use silhak::{Device, SamplingOptions};
+use silhak::{Device, GpuLayers, SamplingOptions};
 
 use super::ConsentArgs;
+use super::size::parse_bytes;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DeviceArgs {
     /// What runs the model
     #[arg(long, env = "SILHAK_DEVICE", default_value = "auto", value_parser = device_parser())]
     pub(crate) device: Device,
+
+    /// Part of the GPU's name, as `doctor` lists them; by default the first
+    #[arg(long, env = "SILHAK_ADAPTER", value_name = "NAME")]
+    pub(crate) adapter: Option<String>,
+
+    /// Layers on the GPU, from the last one on: `auto` (as many as fit), `all`, or a number
+    #[arg(long, env = "SILHAK_GPU_LAYERS", value_name = "N", default_value = "auto",
+          value_parser = |text: &str| text.parse::<GpuLayers>())]
+    pub(crate) gpu_layers: GpuLayers,
+
+    /// Most of the GPU's memory to use, such as 8GiB; by default nine tenths of it
+    #[arg(long, env = "SILHAK_GPU_MEMORY", value_name = "SIZE", value_parser = parse_bytes)]
+    pub(crate) gpu_memory: Option<u64>,
 
     /// CPU threads; by default one per physical core
     #[arg(long, env = "SILHAK_THREADS", value_name = "N")]

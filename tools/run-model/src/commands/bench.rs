@@ -19,6 +19,7 @@ pub(crate) fn run(args: &BenchArgs, context: &Context) -> anyhow::Result<()> {
     let report = Report {
         model: &args.model,
         device: args.engine.device.device.to_string(),
+        runs_on: model.device().to_owned(),
         threads: args.engine.device.n_threads(),
         prefill: bench.repeat(args.prefill, args.reps, Bench::prefill)?,
         decode: bench.repeat(args.decode, args.reps, Bench::decode)?,
@@ -96,7 +97,10 @@ fn tokens(first: usize, n: usize, n_vocab: usize) -> impl Iterator<Item = u32> {
 #[derive(Serialize)]
 struct Report<'a> {
     model: &'a str,
+    /// What was asked for.
     device: String,
+    /// What it is, by the names of the backends.
+    runs_on: String,
     threads: usize,
     prefill: Option<Samples>,
     decode: Option<Samples>,
@@ -115,12 +119,12 @@ struct Samples {
 
 impl Report<'_> {
     fn print(&self, lang: Lang) -> anyhow::Result<()> {
-        let [prefill, decode, load, memory] = lang.bench_heads().map(str::to_owned);
+        let [runs_on, prefill, decode, load, memory] = lang.bench_heads().map(str::to_owned);
         let rate = |samples: &Samples| {
             let (least, most) = bounds(&samples.samples_tps);
             lang.rate(samples.median_tps, least, most, samples.n_tokens)
         };
-        let mut rows = Vec::new();
+        let mut rows = vec![[runs_on, self.runs_on.clone()]];
         rows.extend(self.prefill.iter().map(|samples| [prefill.clone(), rate(samples)]));
         rows.extend(self.decode.iter().map(|samples| [decode.clone(), rate(samples)]));
         rows.push([load, format!("{:.2} s", self.load_s)]);

@@ -8,12 +8,19 @@ use silhak::cpu::{Caps, Isa};
 
 use crate::cli::DoctorArgs;
 use crate::context::Context;
+use crate::gpus::GpuReport;
 use crate::messages::Lang;
 use crate::output;
 use crate::system::{self, Memory};
 
 pub(crate) fn run(args: &DoctorArgs, context: &Context) -> anyhow::Result<()> {
     let found = Caps::detect().isa();
+    let adapter = silhak::adapter_for(&args.device.load_options()).map(|adapter| adapter.name);
+    let device = match args.device.device {
+        Device::Auto if adapter.is_some() => Device::Gpu,
+        Device::Auto => Device::Cpu,
+        asked => asked,
+    };
     let report = Report {
         version: env!("CARGO_PKG_VERSION"),
         os: std::env::consts::OS,
@@ -23,10 +30,11 @@ pub(crate) fn run(args: &DoctorArgs, context: &Context) -> anyhow::Result<()> {
         logical_cpus: thread::available_parallelism().ok().map(usize::from),
         total_memory: Memory::now().total,
         available_memory: Memory::now().available,
-        gpus: [],
+        gpus: silhak::adapters().into_iter().map(GpuReport::from).collect(),
         store: context.store.root().display().to_string(),
         uses: Choice {
-            device: if args.device.device == Device::Auto { Device::Cpu } else { args.device.device }.to_string(),
+            device: device.to_string(),
+            adapter,
             isa: args.device.isa.unwrap_or(found).min(found).name(),
             threads: args.device.n_threads(),
         },
@@ -45,8 +53,7 @@ struct Report {
     logical_cpus: Option<usize>,
     total_memory: Option<u64>,
     available_memory: Option<u64>,
-    /// This build has no code for any.
-    gpus: [String; 0],
+    gpus: Vec<GpuReport>,
     store: String,
     uses: Choice,
 }
@@ -55,6 +62,8 @@ struct Report {
 #[derive(Serialize)]
 struct Choice {
     device: String,
+    /// The GPU's name; `null` where none is used.
+    adapter: Option<String>,
     isa: &'static str,
     threads: usize,
 }
@@ -65,15 +74,24 @@ impl Report {
         let or_unknown = |value: Option<String>| value.unwrap_or_else(|| lang.unknown().to_owned());
         let bytes = |count: Option<u64>| or_unknown(count.map(output::bytes));
         let isas = Isa::ALL.iter().map(|isa| isa.name()).collect::<Vec<_>>().join(", ");
-        output::table(&[
+        let mut rows = vec![
             [system, format!("{} {} (run-model {})", self.os, self.arch, self.version)],
             [cpu, or_unknown(self.cpu.clone())],
             [features, self.cpu_features.join(" ")],
             [threads, or_unknown(self.logical_cpus.map(|n| n.to_string()))],
             [memory, lang.memory(&bytes(self.total_memory), &bytes(self.available_memory))],
-            [gpu, lang.no_gpu().to_owned()],
-            [store, self.store.clone()],
-            [uses, lang.choice(&self.uses.device, self.uses.isa, &isas, self.uses.threads)],
-        ])
+        ];
+        if self.gpus.is_empty() {
+            rows.push([gpu.clone(), lang.no_gpu().to_owned()]);
+        }
+        for found in &self.gpus {
+            rows.push([gpu.clone(), lang.gpu(found, &bytes(found.memory_bytes))]);
+            rows.extend(found.lacks.iter().map(|&lack| [String::new(), format!("- {}", lang.lack(lack, found))]));
+        }
+        let Choice { device, adapter, isa, threads } = &self.uses;
+        let device = adapter.as_ref().map_or_else(|| device.clone(), |adapter| format!("{device} ({adapter})"));
+        rows.push([store, self.store.clone()]);
+        rows.push([uses, lang.choice(&device, isa, &isas, *threads)]);
+        output::table(&rows)
     }
 }

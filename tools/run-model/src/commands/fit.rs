@@ -1,7 +1,7 @@
 //! `run-model fit MODEL`
 
 use serde::Serialize;
-use silhak::{Estimate, LoadOptions, ModelFile};
+use silhak::{Fit, LoadOptions, ModelFile, Share};
 
 use crate::cli::FitArgs;
 use crate::context::Context;
@@ -11,19 +11,22 @@ use crate::{engine, output};
 
 pub(crate) fn run(args: &FitArgs, context: &Context) -> anyhow::Result<()> {
     let file = ModelFile::open(engine::find(&args.model, context)?)?;
-    let options = LoadOptions { n_ctx: args.ctx, ..args.device.load_options() };
-    let estimate = Estimate::new(&file, &options)?;
+    let fit = Fit::new(&file, &LoadOptions { n_ctx: args.ctx, ..args.device.load_options() })?;
+    let estimate = fit.estimate()?;
     let memory = args.memory.or_else(|| Memory::now().available);
-    let largest = memory.map(|memory| Estimate::largest_context(&file, &options, memory)).transpose()?;
+    let largest = memory.map(|memory| fit.largest_context(memory)).transpose()?;
+    let sum = |part: fn(&Share) -> u64| estimate.shares.iter().map(part).fold(0, u64::saturating_add);
     let report = Report {
         model: &args.model,
         n_ctx: estimate.n_ctx,
-        weights_bytes: estimate.weights,
-        kv_bytes: estimate.kv,
-        scratch_bytes: estimate.scratch,
-        total_bytes: estimate.total(),
+        shares: estimate.shares.iter().map(ShareJson::from).collect(),
+        weights_bytes: sum(|share| share.weights),
+        kv_bytes: sum(|share| share.kv),
+        scratch_bytes: sum(|share| share.scratch),
+        total_bytes: sum(Share::total),
         memory_bytes: memory,
-        fits: memory.map(|memory| estimate.total() <= memory),
+        gpu_memory_bytes: fit.gpu_budget(),
+        fits: memory.map(|memory| estimate.host_bytes() <= memory),
         largest_n_ctx: largest.map(|largest| largest.map_or(0, |estimate| estimate.n_ctx)),
         trained_n_ctx: file.model().hyper_params().n_ctx_train,
     };
@@ -35,29 +38,67 @@ pub(crate) fn run(args: &FitArgs, context: &Context) -> anyhow::Result<()> {
 struct Report<'a> {
     model: &'a str,
     n_ctx: usize,
+    /// In the order in which they run.
+    shares: Vec<ShareJson<'a>>,
+    /// Of all devices, as are the other sums.
     weights_bytes: u64,
     kv_bytes: u64,
     scratch_bytes: u64,
     total_bytes: u64,
-    /// What there is for it: given, or what the system has available.
+    /// What there is for the CPU's share: given, or what the system has available.
     memory_bytes: Option<u64>,
+    /// What there is for the GPU's share.
+    gpu_memory_bytes: Option<u64>,
     fits: Option<bool>,
-    /// The longest context that fits; 0 if none does.
+    /// The longest context that fits with the layers where they are; 0 if none does.
     largest_n_ctx: Option<usize>,
     trained_n_ctx: usize,
 }
 
+/// What a device takes.
+#[derive(Serialize)]
+struct ShareJson<'a> {
+    device: &'a str,
+    is_gpu: bool,
+    first_layer: usize,
+    n_layers: usize,
+    weights_bytes: u64,
+    kv_bytes: u64,
+    scratch_bytes: u64,
+    total_bytes: u64,
+}
+
+impl<'a> From<&'a Share> for ShareJson<'a> {
+    fn from(share: &'a Share) -> Self {
+        Self {
+            device: &share.device,
+            is_gpu: share.is_gpu,
+            first_layer: share.layers.start,
+            n_layers: share.layers.len(),
+            weights_bytes: share.weights,
+            kv_bytes: share.kv,
+            scratch_bytes: share.scratch,
+            total_bytes: share.total(),
+        }
+    }
+}
+
 impl Report<'_> {
     fn print(&self, lang: Lang) -> anyhow::Result<()> {
-        let [context, weights, kv, scratch, total, memory] = lang.fit_heads().map(str::to_owned);
-        let mut rows = vec![
-            [context, self.n_ctx.to_string()],
-            [weights, output::bytes(self.weights_bytes)],
-            [kv, output::bytes(self.kv_bytes)],
-            [scratch, output::bytes(self.scratch_bytes)],
-            [total, output::bytes(self.total_bytes)],
-        ];
+        let mut rows = vec![lang.share_heads().map(str::to_owned)];
+        rows.extend(self.shares.iter().map(|share| {
+            let bytes =
+                [share.weights_bytes, share.kv_bytes, share.scratch_bytes, share.total_bytes].map(output::bytes);
+            let [weights, kv, scratch, total] = bytes;
+            let layers = lang.layers(share.first_layer, share.n_layers);
+            [share.device.to_owned(), layers, weights, kv, scratch, total]
+        }));
+        output::table(&rows)?;
+        output::line("")?;
+        let [context, memory, gpu_memory] = lang.fit_heads().map(str::to_owned);
+        let mut rows = vec![[context, self.n_ctx.to_string()]];
         rows.extend(self.memory_bytes.map(|bytes| [memory, output::bytes(bytes)]));
+        rows.extend(self.gpu_memory_bytes.map(|bytes| [gpu_memory, output::bytes(bytes)]));
         output::table(&rows)?;
         match (self.fits, self.largest_n_ctx) {
             (Some(fits), Some(largest)) => output::line(&lang.verdict(fits, largest, self.trained_n_ctx)),

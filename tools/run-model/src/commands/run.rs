@@ -67,13 +67,13 @@ fn one_shot(model: &Model, started: Instant, tokens: &[u32], args: &RunArgs, lan
     drop(stdout);
     let timings = Timings::new(model, &answer, started);
     if json {
-        output::json(&Report::new(&answer, tokens, &timings))?;
+        output::json(&Report::new(&answer, tokens, model, &timings))?;
     } else if !answer.text.ends_with('\n') {
         output::line("")?;
     }
     if args.stats {
         let Timings { load_s, first_token_s, .. } = timings;
-        output::note(&lang.stats(&Stats { load_s: Some(load_s), first_token_s, ..answer.stats() }));
+        output::note(&lang.stats(&Stats { load_s: Some(load_s), first_token_s, ..answer.stats(model) }));
     }
     Ok(())
 }
@@ -86,13 +86,16 @@ struct Report<'a> {
     prompt_ids: &'a [u32],
     finish_reason: &'static str,
     usage: UsageJson,
+    /// The backends' names.
+    runs_on: &'a str,
     timings: &'a Timings,
 }
 
 impl<'a> Report<'a> {
-    fn new(answer: &'a Answer, prompt_ids: &'a [u32], timings: &'a Timings) -> Self {
+    fn new(answer: &'a Answer, prompt_ids: &'a [u32], model: &'a Model, timings: &'a Timings) -> Self {
         let finish_reason = answer.finish_reason.name();
-        Self { text: &answer.text, ids: &answer.ids, prompt_ids, finish_reason, usage: answer.usage.into(), timings }
+        let (usage, runs_on) = (answer.usage.into(), model.device());
+        Self { text: &answer.text, ids: &answer.ids, prompt_ids, finish_reason, usage, runs_on, timings }
     }
 }
 

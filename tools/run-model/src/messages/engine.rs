@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use silhak::{BackendError, Error, ModelError, gguf};
+use silhak::{BackendError, Error, GpuError, ModelError, gguf};
 
 use super::Lang::{self, En, Ko};
 use crate::output::bytes;
@@ -10,6 +10,8 @@ use crate::output::bytes;
 /// What `--stats` tells of an answer; what is not known is left out.
 #[derive(Debug, Default)]
 pub(crate) struct Stats {
+    /// What runs the model.
+    pub(crate) device: String,
     pub(crate) load_s: Option<f64>,
     pub(crate) first_token_s: Option<f64>,
     /// Tokens of the prompt that had to be read.
@@ -90,10 +92,10 @@ impl Lang {
         }
     }
 
-    pub(crate) fn bench_heads(self) -> [&'static str; 4] {
+    pub(crate) fn bench_heads(self) -> [&'static str; 5] {
         match self {
-            Ko => ["읽기", "쓰기", "불러오기", "최대 메모리"],
-            En => ["prefill", "decode", "load", "peak memory"],
+            Ko => ["장치", "읽기", "쓰기", "불러오기", "최대 메모리"],
+            En => ["device", "prefill", "decode", "load", "peak memory"],
         }
     }
 
@@ -120,7 +122,7 @@ impl Lang {
             Ko => format!("최대 메모리 {}", bytes(peak)),
             En => format!("peak memory {}", bytes(peak)),
         };
-        let mut parts = Vec::new();
+        let mut parts = vec![stats.device.clone()];
         parts.extend(stats.load_s.map(|s| seconds("불러오기", "load", s)));
         parts.extend(stats.first_token_s.map(|s| seconds("첫 토큰까지", "first token after", s)));
         parts.push(rate("읽기", "prefill", stats.prompt_tokens, stats.prefill_tps));
@@ -168,6 +170,13 @@ fn korean(error: &Error) -> String {
         E::IsaNotHere { isa } => {
             format!("이 프로세서는 {isa} 명령을 실행하지 못합니다. --isa를 빼면 쓸 수 있는 것 가운데 가장 빠른 것을 씁니다.")
         }
+        E::Gpu(error) => korean_gpu(error),
+        E::GpuMemory { gpu, layers, needed, budget } => format!(
+            "{gpu}: 모델의 층 {layers}개를 올리려면 {}가 드는데 {}까지만 쓸 수 있습니다. --gpu-layers나 --ctx를 줄이시거나, \
+             --gpu-memory를 늘리시거나, --device cpu로 실행해 주십시오.",
+            bytes(*needed),
+            bytes(*budget)
+        ),
         E::Prepare(BackendError::OutOfMemory { bytes: size, .. }) => format!(
             "메모리가 모자랍니다. {}를 얻지 못했습니다. --ctx를 줄이시거나 더 작은 모델을 써 주십시오. run-model fit으로 얼마나 \
              들어가는지 볼 수 있습니다.",
@@ -178,6 +187,23 @@ fn korean(error: &Error) -> String {
                          reference로도 실행해 보십시오."
             .into(),
         E::Cancelled => "끝나기 전에 취소되었습니다.".into(),
+        other => other.to_string(),
+    }
+}
+
+fn korean_gpu(error: &GpuError) -> String {
+    use GpuError as E;
+    match error {
+        E::NoAdapter => {
+            "GPU를 찾지 못했습니다. Vulkan, Metal, Direct3D 12 드라이버를 설치하시거나 --device cpu로 실행해 주십시오."
+                .into()
+        }
+        E::UnknownAdapter { wanted, there } => {
+            format!("'{wanted}'(이)라는 GPU가 없습니다. 있는 것은 {there}입니다.")
+        }
+        E::Open { adapter, reason } => {
+            format!("{adapter}을(를) 열지 못했습니다: {reason}. 다른 GPU를 고르시거나 --device cpu로 실행해 주십시오.")
+        }
         other => other.to_string(),
     }
 }

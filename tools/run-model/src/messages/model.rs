@@ -1,6 +1,7 @@
 //! What `inspect`, `show`, `doctor` and `fit` say.
 
 use super::Lang::{self, En, Ko};
+use crate::gpus::{GpuReport, Lack};
 use crate::output::bytes;
 
 impl Lang {
@@ -87,8 +88,56 @@ impl Lang {
 
     pub(crate) fn no_gpu(self) -> &'static str {
         match self {
-            Ko => "이 판은 GPU를 쓰지 않습니다",
-            En => "this build has none",
+            Ko => "찾지 못함 (Vulkan, Metal, Direct3D 12 드라이버가 있어야 합니다)",
+            En => "none was found (a Vulkan, Metal or Direct3D 12 driver makes one usable)",
+        }
+    }
+
+    pub(crate) fn gpu(self, gpu: &GpuReport, memory: &str) -> String {
+        let GpuReport { name, api, driver, .. } = gpu;
+        let kind = match (self, gpu.kind) {
+            (Ko, "discrete") => "외장",
+            (Ko, "integrated") => "내장",
+            (Ko, "virtual") => "가상",
+            (Ko, "cpu") => "소프트웨어",
+            (Ko, _) => "기타",
+            (En, "cpu") => "software",
+            (En, kind) => kind,
+        };
+        match self {
+            Ko => format!("{name} ({kind}, {api}, {driver}), 메모리 {memory}"),
+            En => format!("{name} ({kind}, {api}, {driver}), memory {memory}"),
+        }
+    }
+
+    /// What the lack costs.
+    pub(crate) fn lack(self, lack: Lack, gpu: &GpuReport) -> String {
+        let binding = bytes(gpu.max_binding_bytes);
+        match (self, lack) {
+            (Ko, Lack::Hardware) => {
+                "CPU에서 도는 프로그램이라 CPU 커널보다 느립니다. --device gpu라고 할 때만 씁니다.".into()
+            }
+            (En, Lack::Hardware) => {
+                "It is a program on the CPU, slower than the CPU's own kernels; used only with --device gpu.".into()
+            }
+            (Ko, Lack::Subgroups) => "서브그룹 연산이 없어, 합을 구할 때마다 공유 메모리를 거칩니다.".into(),
+            (En, Lack::Subgroups) => {
+                "It has no subgroup operations: every sum takes a detour through shared memory.".into()
+            }
+            (Ko, Lack::LargeBindings) => {
+                format!(
+                    "커널이 버퍼를 {binding}까지만 볼 수 있어, 큰 가중치는 나누어 읽고 한 층의 키와 값도 그만큼까지입니다."
+                )
+            }
+            (En, Lack::LargeBindings) => format!(
+                "Its kernels see {binding} of a buffer: larger weights are read in pieces, and the keys of a layer end there."
+            ),
+            (Ko, Lack::MemorySize) => {
+                "메모리 크기를 알려 주지 않습니다. --gpu-memory 8GiB처럼 한도를 정해 주십시오.".into()
+            }
+            (En, Lack::MemorySize) => {
+                "How much memory it has is not told; set a limit with --gpu-memory, as in --gpu-memory 8GiB.".into()
+            }
         }
     }
 
@@ -99,10 +148,25 @@ impl Lang {
         }
     }
 
-    pub(crate) fn fit_heads(self) -> [&'static str; 6] {
+    pub(crate) fn share_heads(self) -> [&'static str; 6] {
         match self {
-            Ko => ["문맥 (토큰)", "가중치", "키와 값 (KV)", "작업 공간", "합계", "쓸 수 있는 메모리"],
-            En => ["context (tokens)", "weights", "keys and values", "scratch", "total", "memory available"],
+            Ko => ["장치", "층", "가중치", "키와 값 (KV)", "작업 공간", "합계"],
+            En => ["DEVICE", "LAYERS", "WEIGHTS", "KEYS AND VALUES", "SCRATCH", "TOTAL"],
+        }
+    }
+
+    pub(crate) fn layers(self, first: usize, n: usize) -> String {
+        match (self, n) {
+            (_, 0) => "-".into(),
+            (Ko, _) => format!("{first}~{} ({n}개)", first + n - 1),
+            (En, _) => format!("{first} to {} ({n})", first + n - 1),
+        }
+    }
+
+    pub(crate) fn fit_heads(self) -> [&'static str; 3] {
+        match self {
+            Ko => ["문맥 (토큰)", "쓸 수 있는 메모리", "쓸 수 있는 GPU 메모리"],
+            En => ["context (tokens)", "memory available", "GPU memory to use"],
         }
     }
 

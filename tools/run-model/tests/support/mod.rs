@@ -50,6 +50,8 @@ impl Home {
         for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SILHAK_")) {
             command.env_remove(variable);
         }
+        // Without it, Mesa's Vulkan driver complains on stderr.
+        command.env("XDG_RUNTIME_DIR", self.folder.path());
         command.env("SILHAK_HOME", &self.store).env("SILHAK_LANG", "en").env("HOME", self.folder.path());
     }
 
