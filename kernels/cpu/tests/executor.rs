@@ -3,10 +3,12 @@
 
 use std::num::NonZero;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use silhak_cpu::{Caps, Cpu, CpuOptions, Isa};
 use silhak_ops::cases::{Case, Random, all_cases};
+use silhak_ops::reference::Reference;
 use silhak_ops::{Activation, Backend, Batch, Error, ExecConfig, KvConfig, KvElement, KvLayer, Page, Pairing};
 use silhak_ops::{Plan, PlanBuilder, Rope, RopeScaling, Weight};
 use silhak_quant::Format;
@@ -157,6 +159,32 @@ fn batches_that_do_not_fit_are_refused_and_the_next_runs() {
         assert!(error.contains(word), "{error}");
     }
     executor.run(&batch(20, 2, &[0, 1]), &[], &mut [Vec::new()]).unwrap();
+}
+
+/// The flag is set before the batch runs: what a batch does when it is set later is the same.
+#[test]
+fn a_cancelled_batch_is_an_error_and_the_next_runs() {
+    let (plan, weights) = layer();
+    for backend in [&cpu(2) as &dyn Backend, &Reference::default()] {
+        let mut executor = backend.prepare(&plan, &weights, &config(20)).unwrap();
+        let flag = Arc::new(AtomicBool::new(true));
+        let mut cancelled = batch(20, 1, &[0, 1]);
+        cancelled.cancel_with(Arc::clone(&flag));
+        let error = executor.run(&cancelled, &[], &mut [Vec::new()]).unwrap_err();
+        assert!(matches!(error, Error::Cancelled), "{error}");
+        let expected = run(backend, &batch(20, 1, &[0, 1]));
+        flag.store(false, Ordering::Relaxed);
+        let mut found = [Vec::new()];
+        executor.run(&cancelled, &[], &mut found).unwrap();
+        assert_eq!(found, expected);
+    }
+
+    fn run(backend: &dyn Backend, batch: &Batch) -> [Vec<f32>; 1] {
+        let (plan, weights) = layer();
+        let mut logits = [Vec::new()];
+        backend.prepare(&plan, &weights, &config(20)).unwrap().run(batch, &[], &mut logits).unwrap();
+        logits
+    }
 }
 
 #[test]

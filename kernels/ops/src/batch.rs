@@ -1,5 +1,8 @@
 //! What goes through a plan in one call: tokens of one or many sequences, and where their keys and values live.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::{Error, KvConfig, KvGroup, Plan};
 
 /// A page of key-value storage; the same index in every layer of its group.
@@ -19,6 +22,7 @@ pub struct Batch {
     sequences: Vec<u32>,
     outputs: Vec<u32>,
     page_tables: Vec<Vec<PageTable>>,
+    cancel: Option<Arc<AtomicBool>>,
 }
 
 impl Batch {
@@ -42,6 +46,19 @@ impl Batch {
         self.tokens.push(token);
         self.positions.push(position);
         self.sequences.push(sequence);
+    }
+
+    /// Lets a flag end the batch before it is done. Keys and values of its tokens are then as good as not written.
+    pub fn cancel_with(&mut self, flag: Arc<AtomicBool>) {
+        self.cancel = Some(flag);
+    }
+
+    /// An error where the batch was cancelled; executors ask between ops, where these take long.
+    pub fn check_cancelled(&self) -> Result<(), Error> {
+        match &self.cancel {
+            Some(flag) if flag.load(Ordering::Relaxed) => Err(Error::Cancelled),
+            _ => Ok(()),
+        }
     }
 
     /// Number of tokens.

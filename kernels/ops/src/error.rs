@@ -50,6 +50,9 @@ pub enum Error {
     /// A batch does not fit the plan or the key-value pages.
     #[error("batch: {0}")]
     Batch(String),
+    /// A batch was cancelled while it ran.
+    #[error("cancelled")]
+    Cancelled,
     /// A batch's inputs or outputs do not match the plan's.
     #[error("{what}: expected {expected}, found {found}")]
     Count {

@@ -15,7 +15,8 @@ impl CancelToken {
         Self::default()
     }
 
-    /// Asks the work to stop. It does so after at most one batch, and keeps what it has.
+    /// Asks the work to stop. It does so before the next op of the model, or the next batch where several sessions share
+    /// one or a GPU runs it, and keeps what it has.
     pub fn cancel(&self) {
         self.cancelled.store(true, Ordering::Relaxed);
     }
@@ -23,6 +24,11 @@ impl CancelToken {
     /// Whether [`CancelToken::cancel`] was called.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// What the token's clones share.
+    pub(crate) fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.cancelled)
     }
 
     /// Makes the token fit for use again, after what it cancelled has stopped.

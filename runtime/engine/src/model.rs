@@ -141,8 +141,8 @@ impl Model {
             }
             let start = sequence.len();
             sequence.reserve(chunk.len())?;
-            let (tables, n_outputs) = (sequence.tables().to_vec(), chunk.len());
-            let logits = runner.run(Request { tokens: chunk.to_vec(), start, tables, n_outputs })?;
+            let (tables, n_outputs, cancel) = (sequence.tables().to_vec(), chunk.len(), cancel.clone());
+            let logits = runner.run(Request { tokens: chunk.to_vec(), start, tables, n_outputs, cancel })?;
             sequence.advance(chunk.len());
             for (row, &next) in logits.chunks_exact(hyper.n_vocab).zip(&tokens[start + 1..]) {
                 nll.push(-log_softmax_at(row, next)?);
@@ -159,8 +159,9 @@ impl Model {
         let mut logits = Vec::new();
         for chunk in tokens.chunks(n_batch.clamp(1, runner.max_outputs())) {
             sequence.reserve(chunk.len())?;
-            let (start, tables) = (sequence.len(), sequence.tables().to_vec());
-            logits.extend(runner.run(Request { tokens: chunk.to_vec(), start, tables, n_outputs: chunk.len() })?);
+            let (start, tables, n_outputs) = (sequence.len(), sequence.tables().to_vec(), chunk.len());
+            let (tokens, cancel) = (chunk.to_vec(), CancelToken::new());
+            logits.extend(runner.run(Request { tokens, start, tables, n_outputs, cancel })?);
             sequence.advance(chunk.len());
         }
         Ok(logits)

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use silhak_ops::{Batch, Executor, MemoryUse, PageTable};
 
-use crate::Error;
+use crate::{CancelToken, Error};
 
 /// Tokens of one sequence to run.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(crate) struct Request {
     pub(crate) tables: Vec<PageTable>,
     /// How many of the last tokens' logits are wanted, at most the runner's `max_outputs`. Likewise.
     pub(crate) n_outputs: usize,
+    /// Ends the request with [`Error::Cancelled`], even while it runs if it runs alone.
+    pub(crate) cancel: CancelToken,
 }
 
 struct Job {
@@ -111,6 +113,10 @@ fn serve(mut executor: Box<dyn Executor>, waiting: &Receiver<Job>, max_tokens: u
 /// Runs jobs as one batch and answers each. A caller that no longer waits is not an error.
 fn run_together(executor: &mut dyn Executor, jobs: Vec<Job>) {
     let mut batch = Batch::new();
+    // One of several who share a batch must not end it for the others.
+    if let [job] = &jobs[..] {
+        batch.cancel_with(job.request.cancel.flag());
+    }
     let mut replies = Vec::with_capacity(jobs.len());
     for Job { request, reply } in jobs {
         let sequence = batch.add_sequence(request.tables);
@@ -130,6 +136,11 @@ fn run_together(executor: &mut dyn Executor, jobs: Vec<Job>) {
                 let (own, rest) = rows.split_at(n * n_vocab);
                 let _ = reply.send(Ok(own.to_vec()));
                 rows = rest;
+            }
+        }
+        Err(silhak_ops::Error::Cancelled) => {
+            for (_, reply) in replies {
+                let _ = reply.send(Err(Error::Cancelled));
             }
         }
         Err(error) => {
@@ -169,7 +180,8 @@ mod tests {
     fn requests_beyond_the_limits_are_refused_and_others_still_run() {
         let runner = Runner::start(Box::new(Echo), 4, 2).unwrap();
         let run = |n_tokens, n_outputs| {
-            runner.run(Request { tokens: vec![0; n_tokens], start: 10, tables: Vec::new(), n_outputs })
+            let (tokens, cancel) = (vec![0; n_tokens], CancelToken::new());
+            runner.run(Request { tokens, start: 10, tables: Vec::new(), n_outputs, cancel })
         };
         for (n_tokens, n_outputs) in [(5, 1), (4, 3), (1, 2), (0, 1)] {
             let error = run(n_tokens, n_outputs).unwrap_err().to_string();

@@ -67,6 +67,7 @@ impl Run<'_> {
             if wait {
                 member.barrier()?;
             }
+            self.batch.check_cancelled()?;
             self.step(member, step, taken)?;
         }
         Ok(())

@@ -74,6 +74,7 @@ impl Executor for ReferenceExecutor {
             values.set(*id, input.to_vec());
         }
         for (i, op) in plan.ops().iter().enumerate() {
+            batch.check_cancelled()?;
             self.run_op(i, op, batch, &mut values)?;
         }
         for (id, output) in plan.outputs().iter().zip(outputs) {
