@@ -11,7 +11,7 @@ use silhak::cpu::Isa;
 use silhak::gguf::Value;
 use silhak::{
     CancelToken, ChatOptions, Device, Error, FinishReason, GenerateOptions, LoadOptions, Message, Model, ModelFile,
-    SamplingOptions,
+    SamplingOptions, Special,
 };
 use silhak_ops::cases::Random;
 use silhak_quant::Format;
@@ -200,6 +200,24 @@ fn a_generation_ends_for_the_reason_it_says() {
     let (reason, _, text) = run(&|o| o.stop = vec![stop.clone()]);
     assert_eq!(reason, Some(FinishReason::Stop));
     assert_eq!(text, whole[..whole.find(&stop).unwrap()]);
+}
+
+/// A Hangul syllable is three bytes, and these are tokens of their own here.
+#[test]
+fn an_answer_cut_short_ends_in_a_whole_character() {
+    let file = TinyFile::new(&Tiny::new("llama"));
+    let model = file.load(|_| ());
+    let bytes = model.tokenizer().encode("글", Special::Ignore);
+    assert_eq!(bytes.len(), 3);
+    let answer = |max_tokens| {
+        let sampling = SamplingOptions { logit_bias: vec![(bytes[0], 1e6)], ..SamplingOptions::greedy() };
+        let options = GenerateOptions { sampling, max_tokens: Some(max_tokens), ..GenerateOptions::default() };
+        let mut session = model.session();
+        let pieces = session.generate(&tokens(5, 5), options).unwrap();
+        pieces.map(|p| p.unwrap().text).collect::<String>()
+    };
+    assert_eq!(answer(1), "");
+    assert_eq!(answer(2), "\u{fffd}", "the first can no longer become a character, the second still could");
 }
 
 #[test]

@@ -141,7 +141,7 @@ impl<'a> Generation<'a> {
             self.state = State::Done(FinishReason::Stop);
         } else if self.options.max_tokens == Some(self.usage.completion_tokens) {
             self.state = State::Done(FinishReason::Length);
-            text += &self.flush();
+            text += &self.flush(FinishReason::Length);
         }
         let logprobs = self.options.logprobs.map(|n| Logprobs::new(&logits, token, n)).transpose()?;
         Ok(Piece { token: Some(token), text, logprobs })
@@ -161,7 +161,11 @@ impl<'a> Generation<'a> {
             let (start, tables) = (sequence.len(), sequence.tables().to_vec());
             let n_outputs =
                 usize::from(stored.len() + chunk.len() == self.usage.prompt_tokens + self.usage.completion_tokens);
-            logits = runner.run(Request { tokens: chunk.to_vec(), start, tables, n_outputs })?;
+            let (tokens, cancel) = (chunk.to_vec(), self.options.cancel.clone());
+            logits = match runner.run(Request { tokens, start, tables, n_outputs, cancel }) {
+                Err(Error::Cancelled) => return Ok(None),
+                done => done?,
+            };
             sequence.advance(chunk.len());
             stored.extend_from_slice(chunk);
         }
@@ -171,12 +175,14 @@ impl<'a> Generation<'a> {
     /// Ends without a token; text held back comes out.
     fn end(&mut self, reason: FinishReason) -> Piece {
         self.state = State::Done(reason);
-        Piece { text: self.flush(), ..Piece::default() }
+        Piece { text: self.flush(reason), ..Piece::default() }
     }
 
-    /// The rest of the text: it can no longer become a character or a stop string.
-    fn flush(&mut self) -> String {
-        let step = self.stops.push(self.detokenizer.finish());
+    /// The rest of the text: it can no longer become a stop string. A character that was cut off in the middle is left
+    /// out, unless it was the model that ended there.
+    fn flush(&mut self, reason: FinishReason) -> String {
+        let rest = self.detokenizer.finish();
+        let step = self.stops.push(if reason == FinishReason::Stop { rest } else { "" });
         let mut text = step.text.to_owned();
         if step.stopped.is_none() {
             text += self.stops.finish();
