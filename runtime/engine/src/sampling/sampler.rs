@@ -147,8 +147,8 @@ impl Sampler {
         let max = candidates[0].weight;
         candidates.iter_mut().for_each(|c| c.weight = ((c.weight - max) / temperature).exp());
         truncate_top_p(candidates, top_p);
-        // The most likely candidate always stays: its weight is 1.
-        candidates.retain(|c| c.weight >= min_p);
+        // The most likely candidate always stays: its weight is 1. One of weight 0 was forbidden.
+        candidates.retain(|c| c.weight >= min_p && c.weight > 0.0);
         let total: f32 = candidates.iter().map(|c| c.weight).sum();
         let mut left = uniform(&mut self.rng) * total;
         for c in candidates.iter() {
