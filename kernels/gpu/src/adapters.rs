@@ -34,13 +34,13 @@ pub(crate) fn instance() -> Instance {
     Instance::new(descriptor)
 }
 
-/// The adapter whose name contains `wanted`, in any case; without a name the first that is not software, or the first.
+/// The adapter whose name is `wanted`, or else contains it, in any case; without a name the first that is not software, or the first.
 pub(crate) fn choose(instance: &Instance, wanted: Option<&str>) -> Result<Adapter, GpuError> {
     let adapters = sorted(instance);
     let Some(wanted) = wanted else { return adapters.into_iter().next().ok_or(GpuError::NoAdapter) };
     let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
-    let is_wanted = |name: &String| name.to_lowercase().contains(&wanted.to_lowercase());
-    match names.iter().position(is_wanted) {
+    let has_wanted = |name: &String| name.to_lowercase().contains(&wanted.to_lowercase());
+    match names.iter().position(|name| name == wanted).or_else(|| names.iter().position(has_wanted)) {
         Some(at) => adapters.into_iter().nth(at).ok_or(GpuError::NoAdapter),
         None if names.is_empty() => Err(GpuError::NoAdapter),
         None => Err(GpuError::UnknownAdapter { wanted: wanted.into(), there: names.join(", ") }),

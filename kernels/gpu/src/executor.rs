@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use silhak_ops::{Batch, Error, ExecConfig, Executor, KvGroup, MemoryUse, Page, Plan, Rows, Scratch, ValueId};
-use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, CommandEncoderDescriptor, ComputePassDescriptor};
+use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, CommandEncoderDescriptor, ComputePassDescriptor};
 
 use crate::batch_words::batch_words;
+use crate::buffer::Buffer;
 use crate::device::Device;
+use crate::gpu::Opened;
 use crate::kv::KvStore;
 use crate::pipelines::Pipelines;
 use crate::policy;
@@ -31,14 +33,14 @@ pub(crate) struct GpuExecutor {
 
 impl GpuExecutor {
     pub(crate) fn new(
-        device: &Arc<Device>,
-        pipelines: &Arc<Pipelines>,
+        opened: &Opened,
         plan: &Arc<Plan>,
         weights: &[Bytes],
         config: &ExecConfig,
         memory: MemoryUse,
     ) -> Result<Self, Error> {
         plan.check_weights(weights)?;
+        let Opened { device, pipelines } = opened;
         let groups = plan.kv_groups();
         let kv = KvStore::new(device, plan, &groups, &config.kv)?;
         let program = Compiler::new(device, plan, weights, config, &kv)?.program()?;
@@ -98,7 +100,7 @@ impl Executor for GpuExecutor {
         let (words, n_tiles) = batch_words(batch, &self.program.ropes, self.groups.len(), tiling);
         self.batch.write(&self.device, &self.pipelines, &words)?;
         for (&id, input) in self.plan.inputs().iter().zip(inputs) {
-            self.device.write(self.slot(id), 0, bytemuck::cast_slice(input));
+            self.device.write(self.slot(id), 0, bytemuck::cast_slice(input))?;
         }
 
         let (n_tokens, n_outputs) = (batch.n_tokens(), batch.n_outputs());
@@ -168,8 +170,7 @@ impl BatchBuffer {
         if bytes > self.buffer.size() {
             *self = BatchBuffer::new(device, pipelines, bytes.next_power_of_two())?;
         }
-        device.write(&self.buffer, 0, bytemuck::cast_slice(words));
-        Ok(())
+        Ok(device.write(&self.buffer, 0, bytemuck::cast_slice(words))?)
     }
 }
 

@@ -1,17 +1,19 @@
 //! A GPU as a backend.
 
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use silhak_ops::{Backend, Error, ExecConfig, Executor, MemoryUse, Op, Plan, Scratch};
 
 use crate::device::Device;
-use crate::executor::{GpuExecutor, output_bytes};
+use crate::executor::output_bytes;
+use crate::lasting::LastingExecutor;
 use crate::pipelines::Pipelines;
 use crate::program::{most_rows, partial_bytes};
 use crate::weights::matrix_bytes;
-use crate::{Caps, Feature, GpuError, adapters, policy};
+use crate::{Caps, Feature, GpuError, GpuMemory, adapters, policy};
 
 /// Which GPU, and what of it is used.
 #[derive(Clone, Debug, Default)]
@@ -22,13 +24,26 @@ pub struct GpuOptions {
     pub without: Vec<Feature>,
     /// Whether shaders check every index and loop, which is far slower; to find bugs.
     pub checked_shaders: bool,
+    /// Bytes that all buffers together may take; none leaves it to the driver.
+    pub memory_limit: Option<u64>,
+    /// How long a batch may run before its device counts as lost; none is a minute, or an hour for a driver in software.
+    pub patience: Option<Duration>,
 }
 
-/// An open GPU. Clones share it, and the pipelines made for it.
+/// An open GPU. Clones share it, and the pipelines made for it. Where its device is lost, the next call opens it again.
 #[derive(Clone, Debug)]
 pub struct Gpu {
-    device: Arc<Device>,
-    pipelines: Arc<Pipelines>,
+    options: Arc<GpuOptions>,
+    adapter: Arc<str>,
+    caps: Arc<Caps>,
+    current: Arc<Mutex<Opened>>,
+}
+
+/// A device, and the pipelines made for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Opened {
+    pub(crate) device: Arc<Device>,
+    pub(crate) pipelines: Arc<Pipelines>,
 }
 
 impl Gpu {
@@ -37,31 +52,72 @@ impl Gpu {
     /// # Errors
     /// [`GpuError::NoAdapter`], [`GpuError::UnknownAdapter`], and what the driver says.
     pub fn open(options: &GpuOptions) -> Result<Self, GpuError> {
-        let adapter = adapters::choose(&adapters::instance(), options.adapter.as_deref())?;
-        let device = Arc::new(Device::open(&adapter, &options.without)?);
-        let pipelines = Arc::new(Pipelines::new(Arc::clone(&device), options.checked_shaders)?);
-        Ok(Gpu { device, pipelines })
+        let opened = Opened::new(options)?;
+        let (adapter, caps) = (opened.device.name.as_str().into(), Arc::new(opened.device.caps.clone()));
+        // What is opened again is the same card, whichever was asked for.
+        let options = GpuOptions { adapter: Some(opened.device.name.clone()), ..options.clone() };
+        Ok(Gpu { options: Arc::new(options), adapter, caps, current: Arc::new(Mutex::new(opened)) })
     }
 
     /// The adapter's name.
     pub fn adapter(&self) -> &str {
-        &self.device.name
+        &self.adapter
     }
 
     /// What it can do.
     pub fn caps(&self) -> &Caps {
-        &self.device.caps
+        &self.caps
+    }
+
+    /// What its buffers take.
+    pub fn memory(&self) -> GpuMemory {
+        self.lock().device.budget.memory()
+    }
+
+    /// Changes what its buffers may take; what is held beyond that stays.
+    pub fn limit_memory(&self, limit: Option<u64>) {
+        self.lock().device.budget.set_limit(limit);
+    }
+
+    /// Gives the device up, as a driver does that is reset: what runs on it ends with [`GpuError::Lost`] at once, its memory
+    /// is free, and the next call opens it again.
+    pub fn lose(&self) {
+        self.lock().device.lose("it was given up".into());
+    }
+
+    /// The device, opened again where it was lost.
+    pub(crate) fn opened(&self) -> Result<Opened, GpuError> {
+        let mut current = self.lock();
+        if let Err(GpuError::Lost { .. }) = current.device.health() {
+            let limit = current.device.budget.memory().limit;
+            *current = Opened::new(&GpuOptions { memory_limit: limit, ..(*self.options).clone() })?;
+            tracing::info!(adapter = self.adapter(), "GPU opened again");
+        }
+        Ok(current.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Opened> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Opened {
+    fn new(options: &GpuOptions) -> Result<Self, GpuError> {
+        let adapter = adapters::choose(&adapters::instance(), options.adapter.as_deref())?;
+        let device = Arc::new(Device::open(&adapter, options)?);
+        let pipelines = Arc::new(Pipelines::new(Arc::clone(&device), options.checked_shaders)?);
+        Ok(Opened { device, pipelines })
     }
 }
 
 impl Backend for Gpu {
     fn name(&self) -> String {
-        format!("gpu ({})", self.device.name)
+        format!("gpu ({})", self.adapter)
     }
 
     fn prepare(&self, plan: &Arc<Plan>, weights: &[Bytes], config: &ExecConfig) -> Result<Box<dyn Executor>, Error> {
         let memory = self.estimate(plan, config)?;
-        Ok(Box::new(GpuExecutor::new(&self.device, &self.pipelines, plan, weights, config, memory)?))
+        Ok(Box::new(LastingExecutor::new(self, plan, weights, config, memory)?))
     }
 
     fn estimate(&self, plan: &Plan, config: &ExecConfig) -> Result<MemoryUse, Error> {
@@ -79,8 +135,8 @@ impl Gpu {
             if let Op::Linear { x, weight, .. } = *op {
                 let (weight, value) = (plan.weight(weight), plan.value(x));
                 let weights = crate::weights::shader_weights(weight.format);
-                let is_a8 = policy::activations(weights, weight.cols as u32, &self.device.caps)
-                    == silhak_shaders::Activations::A8;
+                let is_a8 =
+                    policy::activations(weights, weight.cols as u32, &self.caps) == silhak_shaders::Activations::A8;
                 if is_a8 {
                     quantized.insert((most_rows(value.rows, config), value.width));
                 }

@@ -4,9 +4,9 @@ use silhak_ops::Weight;
 use silhak_quant::planar::{PlaneBytes, plane_bytes, planes};
 use silhak_quant::{Format, dequantize};
 use silhak_shaders::Weights;
-use wgpu::Buffer;
 
 use crate::GpuError;
+use crate::buffer::Buffer;
 use crate::device::Device;
 
 /// A matrix on the device, in chunks of rows that fit into a binding each.
@@ -86,11 +86,11 @@ fn fill(
         let split = planes(weight.format, piece, weight.cols)?;
         let present = [split.quants, split.scales, split.further].into_iter().zip(row).filter(|(_, bytes)| **bytes > 0);
         for ((plane, bytes), buffer) in present.zip(buffers) {
-            device.write(buffer, (i * rows_per_piece * bytes) as u64, &plane);
+            device.write(buffer, (i * rows_per_piece * bytes) as u64, &plane)?;
         }
         // What was written is staged by the driver until a submission has taken it.
         let submission = device.queue.submit([]);
-        device.wait(submission)?;
+        device.wait(&submission)?;
     }
     Ok(())
 }
