@@ -14,6 +14,8 @@ use crate::device::Device;
 #[derive(Clone, Debug)]
 pub(crate) struct Buffer {
     buffer: wgpu::Buffer,
+    /// What it is for.
+    pub(crate) what: &'static str,
     _share: Arc<Share>,
 }
 
@@ -48,7 +50,7 @@ impl Device {
         })?;
         let descriptor = BufferDescriptor { label: Some(what), size, usage, mapped_at_creation: false };
         let buffer = self.checked(what, size, || self.device.create_buffer(&descriptor))?;
-        Ok(Buffer { buffer, _share: Arc::new(share) })
+        Ok(Buffer { buffer, what, _share: Arc::new(share) })
     }
 
     /// A storage buffer that holds `data`.

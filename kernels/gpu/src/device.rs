@@ -22,6 +22,8 @@ pub(crate) struct Device {
     pub(crate) caps: Caps,
     pub(crate) name: String,
     pub(crate) budget: Arc<Budget>,
+    /// Whether kernels are timed.
+    pub(crate) timestamps: bool,
     faults: Arc<Faults>,
     patience: Duration,
     /// Last, so that what it holds is dropped last.
@@ -37,6 +39,8 @@ impl Device {
         let caps = Caps::new(adapter.features(), &limits, &options.without);
         let mut required_features = Features::empty();
         required_features.set(Features::SUBGROUP, caps.subgroups);
+        let timestamps = options.profile && adapter.features().contains(Features::TIMESTAMP_QUERY);
+        required_features.set(Features::TIMESTAMP_QUERY, timestamps);
         let descriptor = DeviceDescriptor {
             label: Some("silhak"),
             required_features,
@@ -49,6 +53,9 @@ impl Device {
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| GpuError::Open { adapter: info.name.clone(), reason: error.to_string() })?;
         let faults = Faults::of(&device);
+        if options.profile && !timestamps {
+            tracing::warn!(adapter = info.name, "no profile: this GPU has no timestamps");
+        }
         Ok(Device {
             _burial: Burial { held: Some((device.clone(), queue.clone())), faults: Arc::clone(&faults) },
             device,
@@ -56,6 +63,7 @@ impl Device {
             caps,
             name: info.name,
             budget: Budget::new(options.memory_limit),
+            timestamps,
             faults,
             patience: options.patience.unwrap_or_else(|| patience(adapter.get_info().device_type)),
         })
@@ -166,6 +174,8 @@ impl Drop for Burial {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::panic_any;
+
     use super::*;
 
     #[test]
@@ -173,7 +183,7 @@ mod tests {
         assert_eq!(survive(|| Ok(PollStatus::QueueEmpty)), Ok(PollStatus::QueueEmpty));
         assert_eq!(survive(|| Err(PollError::Timeout)), Err(Unfinished::Running));
         assert!(matches!(survive(|| Err(PollError::WrongSubmissionIndex(2, 1))), Err(Unfinished::Lost(_))));
-        let panics = || panic!("Error in Device::poll: {}", "Parent device is lost");
+        let panics = || panic_any("Error in Device::poll: Parent device is lost".to_owned());
         assert_eq!(survive(panics), Err(Unfinished::Lost("Error in Device::poll: Parent device is lost".into())));
     }
 }

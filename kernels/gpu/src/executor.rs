@@ -3,8 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use silhak_ops::{Batch, Error, ExecConfig, Executor, KvGroup, MemoryUse, Page, Plan, Rows, Scratch, ValueId};
-use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, CommandEncoderDescriptor, ComputePassDescriptor};
+use silhak_ops::{
+    Batch, Error, ExecConfig, Executor, KernelTime, KvGroup, MemoryUse, Page, Plan, Rows, Scratch, ValueId,
+};
+use wgpu::{
+    BindGroup, BindGroupDescriptor, BindGroupEntry, CommandEncoder, CommandEncoderDescriptor, ComputePass,
+    ComputePassDescriptor, ComputePassTimestampWrites,
+};
 
 use crate::batch_words::batch_words;
 use crate::buffer::Buffer;
@@ -12,9 +17,10 @@ use crate::device::Device;
 use crate::gpu::Opened;
 use crate::kv::KvStore;
 use crate::pipelines::Pipelines;
-use crate::policy;
-use crate::program::{Compiler, Program, Sizes};
+use crate::profile::Profiler;
+use crate::program::{Compiler, Program, Sizes, Step};
 use crate::readback::Readback;
+use crate::{GpuError, policy};
 
 /// A plan on a GPU.
 pub(crate) struct GpuExecutor {
@@ -28,6 +34,7 @@ pub(crate) struct GpuExecutor {
     program: Program,
     batch: BatchBuffer,
     readback: Readback,
+    profiler: Option<Profiler>,
     memory: MemoryUse,
 }
 
@@ -44,8 +51,11 @@ impl GpuExecutor {
         let groups = plan.kv_groups();
         let kv = KvStore::new(device, plan, &groups, &config.kv)?;
         let program = Compiler::new(device, plan, weights, config, &kv)?.program()?;
+        let profiler = if device.timestamps { Some(Profiler::new(device, program.steps.len())?) } else { None };
+        let bytes = output_bytes(plan, config.max_tokens, config.max_outputs);
         let executor = GpuExecutor {
-            readback: Readback::new(device, output_bytes(plan, config.max_tokens, config.max_outputs))?,
+            readback: Readback::new(device, bytes + profiler.as_ref().map_or(0, Profiler::bytes))?,
+            profiler,
             batch: BatchBuffer::new(device, pipelines, BatchBuffer::FIRST_BYTES)?,
             device: Arc::clone(device),
             pipelines: Arc::clone(pipelines),
@@ -87,6 +97,34 @@ impl GpuExecutor {
         Ok(())
     }
 
+    /// The steps of a batch: in one pass, or where they are timed in a pass each.
+    fn encode(&mut self, encoder: &mut CommandEncoder, sizes: &Sizes) -> Result<(), Error> {
+        let caps = &self.device.caps;
+        let steps = self.program.steps.iter().filter_map(|step| Some((step, step.work.dispatch(sizes, caps)?)));
+        let dispatch = |pass: &mut ComputePass<'_>, step: &Step, shader, [x, y, z]: [u32; 3]| {
+            pass.set_pipeline(&self.pipelines.get(shader)?);
+            pass.set_bind_group(0, &step.bind_group, &[]);
+            pass.dispatch_workgroups(x, y, z);
+            Ok::<_, GpuError>(())
+        };
+        match &mut self.profiler {
+            None => {
+                let mut pass = self.batch.pass(encoder, None);
+                for (step, (shader, groups)) in steps {
+                    dispatch(&mut pass, step, shader, groups)?;
+                }
+            }
+            Some(profiler) => {
+                profiler.begin();
+                for (step, (shader, groups)) in steps {
+                    let timestamps = profiler.next(shader, step.weight_bytes());
+                    dispatch(&mut self.batch.pass(encoder, timestamps), step, shader, groups)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn slot(&self, value: ValueId) -> &Buffer {
         &self.program.slots[self.scratch.slot(value)]
     }
@@ -106,25 +144,19 @@ impl Executor for GpuExecutor {
         let (n_tokens, n_outputs) = (batch.n_tokens(), batch.n_outputs());
         let sizes = Sizes { n_tokens, n_outputs, n_tiles, tiling };
         let mut encoder = self.device.device.create_command_encoder(&CommandEncoderDescriptor::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
-            pass.set_bind_group(1, &self.batch.bind_group, &[]);
-            for step in &self.program.steps {
-                let Some((shader, [x, y, z])) = step.work.dispatch(&sizes, &self.device.caps) else { continue };
-                pass.set_pipeline(&self.pipelines.get(shader)?);
-                pass.set_bind_group(0, &step.bind_group, &[]);
-                pass.dispatch_workgroups(x, y, z);
-            }
-        }
+        self.encode(&mut encoder, &sizes)?;
         let mut end = 0;
         for (&id, output) in self.plan.outputs().iter().zip(outputs.iter_mut()) {
             let value = self.plan.value(id);
             let n_rows = if value.rows == Rows::Tokens { n_tokens } else { n_outputs };
             output.resize(value.width * n_rows, 0.0);
             let bytes = 4 * output.len() as u64;
-            if bytes > 0 {
-                self.readback.take(&mut encoder, self.slot(id), end, bytes);
-            }
+            self.readback.take(&mut encoder, self.slot(id), end, bytes);
+            end += bytes;
+        }
+        if let Some(profiler) = &self.profiler {
+            let (timestamps, bytes) = profiler.resolve(&mut encoder);
+            self.readback.take(&mut encoder, timestamps, end, bytes);
             end += bytes;
         }
         self.readback.submit_and_read(&self.device, encoder, end, |mut bytes| {
@@ -132,6 +164,9 @@ impl Executor for GpuExecutor {
                 let (mine, rest) = bytes.split_at(4 * output.len());
                 output.copy_from_slice(bytemuck::cast_slice(mine));
                 bytes = rest;
+            }
+            if let Some(profiler) = &mut self.profiler {
+                profiler.add(bytes);
             }
         })?;
         Ok(())
@@ -144,10 +179,14 @@ impl Executor for GpuExecutor {
     fn memory(&self) -> MemoryUse {
         self.memory
     }
+
+    fn profile(&mut self) -> Vec<KernelTime> {
+        self.profiler.as_mut().map(Profiler::take).unwrap_or_default()
+    }
 }
 
 /// The words of the batch, on the device.
-struct BatchBuffer {
+pub(crate) struct BatchBuffer {
     buffer: Buffer,
     bind_group: BindGroup,
 }
@@ -155,13 +194,24 @@ struct BatchBuffer {
 impl BatchBuffer {
     const FIRST_BYTES: u64 = 64 << 10;
 
-    fn new(device: &Device, pipelines: &Pipelines, bytes: u64) -> Result<Self, Error> {
+    pub(crate) fn new(device: &Device, pipelines: &Pipelines, bytes: u64) -> Result<Self, GpuError> {
         let buffer = device.storage("a batch", bytes)?;
         let entries = [BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() }];
         let layout = &pipelines.batch_layout;
         let descriptor = BindGroupDescriptor { label: Some("batch"), layout, entries: &entries };
         let bind_group = device.checked("a bind group", 0, || device.device.create_bind_group(&descriptor))?;
         Ok(BatchBuffer { buffer, bind_group })
+    }
+
+    /// A pass whose kernels know the batch.
+    pub(crate) fn pass<'a>(
+        &self,
+        encoder: &'a mut CommandEncoder,
+        timestamp_writes: Option<ComputePassTimestampWrites<'_>>,
+    ) -> ComputePass<'a> {
+        let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor { label: None, timestamp_writes });
+        pass.set_bind_group(1, &self.bind_group, &[]);
+        pass
     }
 
     /// Writes the words; the buffer grows where they need more.

@@ -13,7 +13,7 @@ use crate::lasting::LastingExecutor;
 use crate::pipelines::Pipelines;
 use crate::program::{most_rows, partial_bytes};
 use crate::weights::matrix_bytes;
-use crate::{Caps, Feature, GpuError, GpuMemory, adapters, policy};
+use crate::{Caps, Feature, GpuError, GpuMemory, adapters, bandwidth, policy};
 
 /// Which GPU, and what of it is used.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +28,8 @@ pub struct GpuOptions {
     pub memory_limit: Option<u64>,
     /// How long a batch may run before its device counts as lost; none is a minute, or an hour for a driver in software.
     pub patience: Option<Duration>,
+    /// Whether each kernel is timed, for [`Executor::profile`]. Every op is a pass of its own then, which costs a little.
+    pub profile: bool,
 }
 
 /// An open GPU. Clones share it, and the pipelines made for it. Where its device is lost, the next call opens it again.
@@ -77,6 +79,15 @@ impl Gpu {
     /// Changes what its buffers may take; what is held beyond that stays.
     pub fn limit_memory(&self, limit: Option<u64>) {
         self.lock().device.budget.set_limit(limit);
+    }
+
+    /// What the memory gives to a kernel that does nothing but read, in bytes per second: the measure of kernels that are
+    /// bound by it, as those of decoding are. Takes up to 1 GiB and some tenths of a second.
+    ///
+    /// # Errors
+    /// What the driver says.
+    pub fn read_bandwidth(&self) -> Result<f64, GpuError> {
+        bandwidth::read(&self.opened()?)
     }
 
     /// Gives the device up, as a driver does that is reset: what runs on it ends with [`GpuError::Lost`] at once, its memory

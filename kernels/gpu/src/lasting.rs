@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use silhak_ops::{Batch, Error, ExecConfig, Executor, MemoryUse, Page, Plan};
+use silhak_ops::{Batch, Error, ExecConfig, Executor, KernelTime, MemoryUse, Page, Plan};
 
 use crate::Gpu;
 use crate::executor::GpuExecutor;
@@ -88,5 +88,9 @@ impl Executor for LastingExecutor {
 
     fn memory(&self) -> MemoryUse {
         self.memory
+    }
+
+    fn profile(&mut self) -> Vec<KernelTime> {
+        self.running.as_mut().map(|executor| executor.profile()).unwrap_or_default()
     }
 }

@@ -12,6 +12,7 @@
 #![deny(unsafe_code)]
 
 mod adapters;
+mod bandwidth;
 mod batch_words;
 mod budget;
 mod buffer;
@@ -25,6 +26,7 @@ mod kv;
 mod lasting;
 mod pipelines;
 mod policy;
+mod profile;
 mod program;
 mod readback;
 mod stored;

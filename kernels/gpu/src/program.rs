@@ -16,7 +16,7 @@ use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, Buff
 use crate::buffer::Buffer;
 use crate::device::Device;
 use crate::kv::{KvStore, shader_kv};
-use crate::weights::{Matrix, upload_vector, vector};
+use crate::weights::{Matrix, WEIGHTS, upload_vector, vector};
 use crate::{pipelines, policy};
 use arena::{Arena, PARAM_BYTES};
 pub(crate) use work::{Sizes, Work};
@@ -27,7 +27,14 @@ pub(crate) struct Step {
     pub(crate) work: Work,
     pub(crate) bind_group: BindGroup,
     /// What the bind group holds, in its order.
-    pub(crate) _buffers: Vec<Buffer>,
+    pub(crate) buffers: Vec<Buffer>,
+}
+
+impl Step {
+    /// Bytes of the weights that it multiplies with.
+    pub(crate) fn weight_bytes(&self) -> u64 {
+        self.buffers.iter().filter(|buffer| buffer.what == WEIGHTS).map(|buffer| buffer.size()).sum()
+    }
 }
 
 /// Everything that is made once per model.
@@ -138,7 +145,7 @@ impl<'a> Compiler<'a> {
                 let shader = Shader::KvWrite { kv: shader_kv(self.config.kv.element) };
                 let work = Work::PerRow { shader, groups: n_pairs.div_ceil(64), rows: Rows::Tokens };
                 let params = [n_pairs, kv.group as u32, self.config.kv.page_len as u32];
-                self.push_buffers(work, &params, buffers);
+                self.pushbuffers(work, &params, buffers);
                 Ok(())
             }
             Op::Attention { layer, q, scale, out } => self.attention(layer, q, scale, out),
@@ -172,7 +179,7 @@ impl<'a> Compiler<'a> {
             let shader = Shader::Embed { weights: matrix.weights };
             let work = Work::PerRow { shader, groups: n_groups.div_ceil(32), rows: Rows::Tokens };
             let buffers = chunk.planes.iter().cloned().chain([out.clone()]).collect();
-            self.push_buffers(work, &[chunk.n_rows, n_groups, matrix.n_in, chunk.first_row], buffers);
+            self.pushbuffers(work, &[chunk.n_rows, n_groups, matrix.n_in, chunk.first_row], buffers);
         }
         Ok(())
     }
@@ -183,7 +190,7 @@ impl<'a> Compiler<'a> {
         let shader = Shader::RmsNorm { reduce: policy::reduce(&self.device.caps), threads: policy::norm_threads(len) };
         let buffers = vec![self.slot(x), self.vector(weight)?, self.slot(out)];
         let work = Work::PerRow { shader, groups: runs, rows };
-        self.push_buffers(work, &[len as u32, runs, eps.to_bits(), of_outputs(rows)], buffers);
+        self.pushbuffers(work, &[len as u32, runs, eps.to_bits(), of_outputs(rows)], buffers);
         Ok(())
     }
 
@@ -210,7 +217,7 @@ impl<'a> Compiler<'a> {
             ];
             let buffers = chunk.planes.iter().chain(&columns).cloned().chain([self.slot(out)]).chain(bias.clone());
             let buffers = buffers.collect();
-            self.push_buffers(work, &params, buffers);
+            self.pushbuffers(work, &params, buffers);
         }
         Ok(())
     }
@@ -231,7 +238,7 @@ impl<'a> Compiler<'a> {
         };
         let work = Work::PerRow { shader: Shader::Quantize, groups: (width / 32).div_ceil(64), rows };
         let bound = [self.slot(x), buffers[0].clone(), buffers[1].clone()].to_vec();
-        self.push_buffers(work, &[width / 32, of_outputs(rows)], bound);
+        self.pushbuffers(work, &[width / 32, of_outputs(rows)], bound);
         self.a8.insert(key, A8 { quants: buffers[0].clone(), scales: buffers[1].clone(), holds: x });
         Ok(buffers)
     }
@@ -268,8 +275,8 @@ impl<'a> Compiler<'a> {
         };
         let (q, out, partials) = (self.slot(q), self.slot(out), self.partials.clone());
         let buffers = vec![q, kv.k.clone(), kv.v.clone(), out.clone(), partials.clone()];
-        self.push_buffers(work, &params, buffers);
-        self.push_buffers(Work::Merge { n_heads }, &params, vec![partials, out]);
+        self.pushbuffers(work, &params, buffers);
+        self.pushbuffers(Work::Merge { n_heads }, &params, vec![partials, out]);
         Ok(())
     }
 
@@ -282,11 +289,11 @@ impl<'a> Compiler<'a> {
 
     fn push(&mut self, work: Work, params: &[u32], values: &[ValueId]) {
         let buffers = values.iter().map(|&value| self.slot(value)).collect();
-        self.push_buffers(work, params, buffers);
+        self.pushbuffers(work, params, buffers);
     }
 
     /// `buffers` are in the order of the kernel's bindings after its parameters.
-    fn push_buffers(&mut self, work: Work, params: &[u32], buffers: Vec<Buffer>) {
+    fn pushbuffers(&mut self, work: Work, params: &[u32], buffers: Vec<Buffer>) {
         self.drafts.push(Draft { work, params: self.arena.push(params), buffers });
     }
 
@@ -306,7 +313,7 @@ impl<'a> Compiler<'a> {
         let descriptor = BindGroupDescriptor { label: None, layout: &layout, entries: &entries };
         let device = &self.device.device;
         let bind_group = self.device.checked("a bind group", 0, || device.create_bind_group(&descriptor))?;
-        Ok(Step { work: draft.work, bind_group, _buffers: [params.clone()].into_iter().chain(draft.buffers).collect() })
+        Ok(Step { work: draft.work, bind_group, buffers: [params.clone()].into_iter().chain(draft.buffers).collect() })
     }
 
     fn slot(&self, value: ValueId) -> Buffer {

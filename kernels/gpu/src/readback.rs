@@ -22,7 +22,9 @@ impl Readback {
 
     /// Copies `bytes` from the beginning of `from` to `offset`, as part of `encoder`.
     pub(crate) fn take(&self, encoder: &mut CommandEncoder, from: &wgpu::Buffer, offset: u64, bytes: u64) {
-        encoder.copy_buffer_to_buffer(from, 0, &self.buffer, offset, bytes);
+        if bytes > 0 {
+            encoder.copy_buffer_to_buffer(from, 0, &self.buffer, offset, bytes);
+        }
     }
 
     /// Submits `encoder`, waits, and gives the first `bytes` to `read`.

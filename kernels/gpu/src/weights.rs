@@ -27,7 +27,8 @@ pub(crate) struct Chunk {
     pub(crate) planes: Vec<Buffer>,
 }
 
-const WHAT: &str = "weights";
+/// What the buffers of weights are for.
+pub(crate) const WEIGHTS: &str = "weights";
 
 /// Host memory that the upload of a weight takes at a time.
 const PIECE_BYTES: usize = 16 << 20;
@@ -45,7 +46,7 @@ impl Matrix {
         let mut chunks = Vec::new();
         for (i, data) in data.chunks(rows_per_chunk * row_bytes).enumerate() {
             let n_rows = data.len() / row_bytes;
-            let allocate = |&bytes: &usize| device.storage(WHAT, (bytes * n_rows) as u64);
+            let allocate = |&bytes: &usize| device.storage(WEIGHTS, (bytes * n_rows) as u64);
             let planes = row.iter().filter(|&&bytes| bytes > 0).map(allocate).collect::<Result<Vec<_>, _>>()?;
             fill(device, weight, data, row_bytes, &row, &planes)?;
             chunks.push(Chunk { first_row: (i * rows_per_chunk) as u32, n_rows: n_rows as u32, planes });
@@ -98,7 +99,7 @@ fn fill(
 /// A vector on the device, in float32.
 pub(crate) fn upload_vector(device: &Device, weight: &Weight, data: &[u8]) -> Result<Buffer, silhak_ops::Error> {
     let values = vector(weight, data)?;
-    let filled: Result<Buffer, GpuError> = device.filled(WHAT, bytemuck::cast_slice(&values));
+    let filled: Result<Buffer, GpuError> = device.filled(WEIGHTS, bytemuck::cast_slice(&values));
     Ok(filled?)
 }
 
