@@ -1,6 +1,6 @@
 //! Listing and choosing adapters.
 
-use wgpu::{Adapter, Backends, DeviceType, Instance, InstanceDescriptor, InstanceFlags};
+use wgpu::{Adapter, Backends, DeviceType, Features, Instance, InstanceDescriptor, InstanceFlags};
 
 use crate::GpuError;
 
@@ -17,6 +17,10 @@ pub struct AdapterInfo {
     pub driver: String,
     /// Whether it has subgroup operations.
     pub subgroups: bool,
+    /// Fewest and most lanes of a subgroup, where it has them.
+    pub subgroup_sizes: Option<(u32, u32)>,
+    /// Whether shaders can calculate with half floats.
+    pub f16: bool,
     /// Most bytes of a buffer that a kernel can see at once.
     pub max_binding: u64,
 }
@@ -48,13 +52,16 @@ pub(crate) fn choose(instance: &Instance, wanted: Option<&str>) -> Result<Adapte
 }
 
 pub(crate) fn info(adapter: &Adapter) -> AdapterInfo {
-    let info = adapter.get_info();
+    let (info, features) = (adapter.get_info(), adapter.features());
+    let subgroups = features.contains(Features::SUBGROUP);
     AdapterInfo {
         kind: kind(info.device_type).1,
         api: info.backend.to_string(),
         driver: [info.driver, info.driver_info].join(" ").trim().to_owned(),
         name: info.name,
-        subgroups: adapter.features().contains(wgpu::Features::SUBGROUP),
+        subgroups,
+        subgroup_sizes: subgroups.then_some((info.subgroup_min_size, info.subgroup_max_size)),
+        f16: features.contains(Features::SHADER_F16),
         max_binding: adapter.limits().max_storage_buffer_binding_size,
     }
 }
