@@ -11,13 +11,13 @@ pub enum Shader {
         weights: Weights,
         /// How the activations are stored.
         activations: Activations,
-        /// Whether a bias is added.
-        bias: bool,
+        /// What becomes of the sums.
+        epilogue: Epilogue,
         /// How sums over a workgroup are made.
         reduce: Reduce,
         /// Threads of a workgroup, a power of two; at least `rows * columns`.
         threads: u32,
-        /// Rows of the weight per workgroup.
+        /// Rows of the weight per workgroup, even.
         rows: u32,
         /// Most rows of activations.
         columns: u32,
@@ -28,8 +28,8 @@ pub enum Shader {
         weights: Weights,
         /// How the activations are stored.
         activations: Activations,
-        /// Whether a bias is added.
-        bias: bool,
+        /// What becomes of the sums.
+        epilogue: Epilogue,
     },
     /// Activations to 8 bits.
     Quantize,
@@ -47,8 +47,20 @@ pub enum Shader {
         /// Threads of a workgroup, a power of two.
         threads: u32,
     },
+    /// RMS norm whose result is made 8 bits at once.
+    RmsNormQuantized {
+        /// How sums over a workgroup are made.
+        reduce: Reduce,
+        /// Threads of a workgroup, a power of two.
+        threads: u32,
+    },
     /// Rotary position embedding.
     Rope,
+    /// Rotary position embedding of queries and keys, and keys and values into their pages.
+    RopeKv {
+        /// How keys and values are stored there.
+        kv: Kv,
+    },
     /// Keys and values into their pages.
     KvWrite {
         /// How they are stored there.
@@ -91,6 +103,49 @@ pub enum Activations {
     A8,
 }
 
+/// What becomes of the sums of a matmul.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Epilogue {
+    /// They are the result.
+    Store,
+    /// A bias is added.
+    Bias,
+    /// Another value is added.
+    Add,
+    /// They are those of three weights, each with a bias.
+    Three,
+    /// The activation of one, times another: the rows of two weights alternate in runs of [`Epilogue::RUN`].
+    Gate(Activation),
+}
+
+impl Epilogue {
+    /// Rows of one weight before those of the other come.
+    pub const RUN: usize = 16;
+
+    /// Rows of the weight that make one output.
+    pub fn rows_per_output(self) -> u32 {
+        if matches!(self, Epilogue::Gate(_)) { 2 } else { 1 }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Epilogue::Store | Epilogue::Bias => "",
+            Epilogue::Add => "-add",
+            Epilogue::Three => "-three",
+            Epilogue::Gate(_) => "-gate",
+        }
+    }
+
+    /// Its bindings after that of the result.
+    fn bindings(self) -> &'static [Binding] {
+        match self {
+            Epilogue::Store | Epilogue::Gate(_) => &[],
+            Epilogue::Bias | Epilogue::Add => &[Binding::Read(7)],
+            Epilogue::Three => &[Binding::Read(7), Binding::Write(8), Binding::Write(9)],
+        }
+    }
+}
+
 /// How sums over a workgroup are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reduce {
@@ -131,17 +186,19 @@ impl Shader {
     /// The name in logs and benchmarks: `gpu-matvec-q4_kxa8-subgroups-4x1`.
     pub fn name(&self) -> String {
         match *self {
-            Shader::Matvec { weights, activations, reduce, rows, columns, .. } => {
+            Shader::Matvec { weights, activations, epilogue, reduce, rows, columns, .. } => {
                 let (weights, activations, reduce) = (weights.name(), activations.name(), reduce.name());
-                format!("gpu-matvec-{weights}x{activations}-{reduce}-{rows}x{columns}")
+                format!("gpu-matvec-{weights}x{activations}-{reduce}-{rows}x{columns}{}", epilogue.name())
             }
-            Shader::Matmul { weights, activations, .. } => {
-                format!("gpu-matmul-{}x{}", weights.name(), activations.name())
+            Shader::Matmul { weights, activations, epilogue } => {
+                format!("gpu-matmul-{}x{}{}", weights.name(), activations.name(), epilogue.name())
             }
             Shader::Embed { weights } => format!("gpu-embed-{}", weights.name()),
-            Shader::RmsNorm { reduce, .. } => format!("gpu-rms_norm-{}", reduce.name()),
+            Shader::RmsNorm { reduce, .. } | Shader::RmsNormQuantized { reduce, .. } => {
+                format!("gpu-{}-{}", self.entry(), reduce.name())
+            }
             Shader::Attention { queries, kv, .. } => format!("gpu-attention-{}-{queries}", kv.name()),
-            Shader::KvWrite { kv } => format!("gpu-kv_write-{}", kv.name()),
+            Shader::KvWrite { kv } | Shader::RopeKv { kv } => format!("gpu-{}-{}", self.entry(), kv.name()),
             _ => format!("gpu-{}", self.entry()),
         }
     }
@@ -155,7 +212,9 @@ impl Shader {
             Shader::Embed { .. } => "embed",
             Shader::Select => "select_rows",
             Shader::RmsNorm { .. } => "rms_norm",
+            Shader::RmsNormQuantized { .. } => "rms_norm_quantized",
             Shader::Rope => "rope",
+            Shader::RopeKv { .. } => "rope_kv",
             Shader::KvWrite { .. } => "kv_write",
             Shader::Attention { .. } => "attention",
             Shader::Merge => "merge",
@@ -171,13 +230,14 @@ impl Shader {
     pub fn bindings(&self) -> Vec<Binding> {
         use Binding::{Params, Read, Write};
         match *self {
-            Shader::Matvec { weights, activations, bias, .. } | Shader::Matmul { weights, activations, bias } => {
+            Shader::Matvec { weights, activations, epilogue, .. }
+            | Shader::Matmul { weights, activations, epilogue } => {
                 let mut bindings = vec![Params];
                 bindings.extend((1..=weights.n_planes()).map(Read));
                 bindings.push(Read(4));
                 bindings.extend((activations == Activations::A8).then_some(Read(5)));
                 bindings.push(Write(6));
-                bindings.extend(bias.then_some(Read(7)));
+                bindings.extend(epilogue.bindings());
                 bindings
             }
             Shader::Embed { weights } => {
@@ -189,7 +249,10 @@ impl Shader {
                 vec![Params, Read(1), Write(2)]
             }
             Shader::RmsNorm { .. } | Shader::Gate { .. } | Shader::Add => vec![Params, Read(1), Read(2), Write(3)],
-            Shader::KvWrite { .. } => vec![Params, Read(1), Read(2), Write(3), Write(4)],
+            Shader::KvWrite { .. } | Shader::RmsNormQuantized { .. } => {
+                vec![Params, Read(1), Read(2), Write(3), Write(4)]
+            }
+            Shader::RopeKv { .. } => vec![Params, Read(1), Read(2), Read(3), Write(4), Write(5), Write(6)],
             Shader::Attention { .. } => vec![Params, Read(1), Read(2), Read(3), Write(4), Write(5)],
         }
     }
@@ -198,7 +261,9 @@ impl Shader {
     pub fn needs_subgroups(&self) -> bool {
         matches!(
             self,
-            Shader::Matvec { reduce: Reduce::Subgroups, .. } | Shader::RmsNorm { reduce: Reduce::Subgroups, .. }
+            Shader::Matvec { reduce: Reduce::Subgroups, .. }
+                | Shader::RmsNorm { reduce: Reduce::Subgroups, .. }
+                | Shader::RmsNormQuantized { reduce: Reduce::Subgroups, .. }
         )
     }
 }

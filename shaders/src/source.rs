@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::{Activation, Activations, Kv, Reduce, Shader};
+use crate::{Activation, Activations, Epilogue, Kv, Reduce, Shader};
 
 impl Shader {
     /// The WGSL text.
@@ -34,7 +34,7 @@ impl Shader {
             Shader::Matvec { threads, rows, columns, .. } => {
                 vec![("THREADS", threads), ("ROWS", rows), ("COLUMNS", columns)]
             }
-            Shader::RmsNorm { threads, .. } => vec![("THREADS", threads)],
+            Shader::RmsNorm { threads, .. } | Shader::RmsNormQuantized { threads, .. } => vec![("THREADS", threads)],
             Shader::Attention { queries, head_pairs, .. } => {
                 let pairs = head_pairs.div_ceil(Shader::ATTENTION_THREADS);
                 vec![
@@ -52,43 +52,43 @@ impl Shader {
     fn parts(&self) -> Vec<&'static str> {
         let mut parts = vec![include_str!("../wgsl/batch.wgsl")];
         match *self {
-            Shader::Matvec { weights, activations, bias, reduce, .. } => {
+            Shader::Matvec { weights, activations, epilogue, reduce, .. } => {
                 parts.push(include_str!("../wgsl/linear/matvec.wgsl"));
-                parts.extend(linear(activations, bias));
+                parts.extend(linear(activations, epilogue));
                 parts.push(self::reduce(reduce));
                 parts.extend(weights.parts(activations != Activations::A8));
             }
-            Shader::Matmul { weights, activations, bias } => {
+            Shader::Matmul { weights, activations, epilogue } => {
                 parts.push(match activations {
                     Activations::A8 => include_str!("../wgsl/linear/matmul_a8.wgsl"),
-                    _ => include_str!("../wgsl/linear/matmul_f32.wgsl"),
+                    Activations::F32 | Activations::Ragged => include_str!("../wgsl/linear/matmul_f32.wgsl"),
                 });
-                parts.extend(linear(activations, bias));
+                parts.extend(linear(activations, epilogue));
                 parts.extend(weights.parts(activations != Activations::A8));
             }
-            Shader::Quantize => parts.push(include_str!("../wgsl/quantize.wgsl")),
+            Shader::Quantize => parts.extend([include_str!("../wgsl/quantize/quantize.wgsl"), QUANTIZED_BLOCK]),
             Shader::Embed { weights } => {
                 parts.push(include_str!("../wgsl/embed.wgsl"));
                 parts.extend(weights.parts(true));
             }
             Shader::Select => parts.push(include_str!("../wgsl/select.wgsl")),
             Shader::RmsNorm { reduce, .. } => {
-                parts.extend([include_str!("../wgsl/rms_norm.wgsl"), self::reduce(reduce)]);
+                parts.extend([include_str!("../wgsl/norm/rms_norm.wgsl"), self::reduce(reduce)]);
             }
-            Shader::Rope => parts.push(include_str!("../wgsl/rope.wgsl")),
+            Shader::RmsNormQuantized { reduce, .. } => {
+                parts.push(include_str!("../wgsl/norm/rms_norm_quantized.wgsl"));
+                parts.extend([QUANTIZED_BLOCK, self::reduce(reduce)]);
+            }
+            Shader::Rope => parts.extend([include_str!("../wgsl/rope/rope.wgsl"), TURN]),
+            Shader::RopeKv { kv } => parts.extend([include_str!("../wgsl/rope/rope_kv.wgsl"), TURN, self::kv(kv)]),
             Shader::KvWrite { kv } => parts.extend([include_str!("../wgsl/kv/write.wgsl"), self::kv(kv)]),
             Shader::Attention { kv, .. } => {
                 parts.extend([include_str!("../wgsl/attention/attention.wgsl"), ATTENTION_PARAMS, self::kv(kv)]);
             }
             Shader::Merge => parts.extend([include_str!("../wgsl/attention/merge.wgsl"), ATTENTION_PARAMS]),
-            Shader::Gate { activation } => parts.extend([
-                include_str!("../wgsl/elements/gate.wgsl"),
-                ELEMENTS,
-                match activation {
-                    Activation::Silu => include_str!("../wgsl/elements/silu.wgsl"),
-                    Activation::GeluTanh => include_str!("../wgsl/elements/gelu_tanh.wgsl"),
-                },
-            ]),
+            Shader::Gate { activation } => {
+                parts.extend([include_str!("../wgsl/elements/gate.wgsl"), ELEMENTS, self::activation(activation)])
+            }
             Shader::Add => parts.extend([include_str!("../wgsl/elements/add.wgsl"), ELEMENTS]),
             Shader::Scale => parts.extend([include_str!("../wgsl/elements/scale.wgsl"), ELEMENTS]),
             Shader::SoftCap => parts.extend([include_str!("../wgsl/elements/soft_cap.wgsl"), ELEMENTS]),
@@ -100,18 +100,37 @@ impl Shader {
 
 const ATTENTION_PARAMS: &str = include_str!("../wgsl/attention/params.wgsl");
 const ELEMENTS: &str = include_str!("../wgsl/elements/params.wgsl");
+const QUANTIZED_BLOCK: &str = include_str!("../wgsl/quantize/block.wgsl");
+const TURN: &str = include_str!("../wgsl/rope/turn.wgsl");
 
-fn linear(activations: Activations, bias: bool) -> Vec<&'static str> {
-    let bias =
-        if bias { include_str!("../wgsl/linear/bias.wgsl") } else { include_str!("../wgsl/linear/no_bias.wgsl") };
-    let mut parts = vec![include_str!("../wgsl/linear/params.wgsl"), bias];
+fn linear(activations: Activations, epilogue: Epilogue) -> Vec<&'static str> {
+    let mut parts = vec![include_str!("../wgsl/linear/params.wgsl")];
     let dot_f32 = include_str!("../wgsl/linear/dot_f32.wgsl");
     parts.extend(match activations {
         Activations::F32 => [include_str!("../wgsl/linear/columns_f32.wgsl"), dot_f32],
         Activations::Ragged => [include_str!("../wgsl/linear/columns_ragged.wgsl"), dot_f32],
         Activations::A8 => [include_str!("../wgsl/linear/columns_a8.wgsl"), include_str!("../wgsl/linear/dot_a8.wgsl")],
     });
+    let one_row = include_str!("../wgsl/linear/one_row.wgsl");
+    match epilogue {
+        Epilogue::Store => parts.extend([one_row, include_str!("../wgsl/linear/store.wgsl")]),
+        Epilogue::Bias => parts.extend([one_row, include_str!("../wgsl/linear/store_biased.wgsl")]),
+        Epilogue::Add => parts.extend([one_row, include_str!("../wgsl/linear/store_added.wgsl")]),
+        Epilogue::Three => parts.extend([one_row, include_str!("../wgsl/linear/store_three.wgsl")]),
+        Epilogue::Gate(activation) => parts.extend([
+            include_str!("../wgsl/linear/two_rows.wgsl"),
+            include_str!("../wgsl/linear/store.wgsl"),
+            self::activation(activation),
+        ]),
+    }
     parts
+}
+
+fn activation(activation: Activation) -> &'static str {
+    match activation {
+        Activation::Silu => include_str!("../wgsl/elements/silu.wgsl"),
+        Activation::GeluTanh => include_str!("../wgsl/elements/gelu_tanh.wgsl"),
+    }
 }
 
 fn reduce(reduce: Reduce) -> &'static str {

@@ -6,7 +6,7 @@ use naga::back::{hlsl, msl, spv};
 use naga::proc::Layouter;
 use naga::valid::{Capabilities, ModuleInfo, SubgroupOperationSet, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess};
-use silhak_shaders::{Activation, Activations, Binding, Kv, Reduce, Shader, Weights};
+use silhak_shaders::{Activation, Activations, Binding, Epilogue, Kv, Reduce, Shader, Weights};
 
 fn variants() -> Vec<Shader> {
     let mut all = vec![Shader::Quantize, Shader::Select, Shader::Rope, Shader::Merge];
@@ -14,9 +14,10 @@ fn variants() -> Vec<Shader> {
     all.extend([Activation::Silu, Activation::GeluTanh].map(|activation| Shader::Gate { activation }));
     for reduce in [Reduce::Tree, Reduce::Subgroups] {
         all.extend([64, 256].map(|threads| Shader::RmsNorm { reduce, threads }));
+        all.extend([64, 256].map(|threads| Shader::RmsNormQuantized { reduce, threads }));
     }
     for kv in [Kv::F16, Kv::F32] {
-        all.push(Shader::KvWrite { kv });
+        all.extend([Shader::KvWrite { kv }, Shader::RopeKv { kv }]);
         for (queries, head_pairs) in [(4, 4), (8, 32), (16, 64), (8, 128)] {
             all.push(Shader::Attention { kv, queries, head_pairs });
         }
@@ -27,16 +28,25 @@ fn variants() -> Vec<Shader> {
             if activations == Activations::A8 && !weights.is_quantized() {
                 continue;
             }
-            for bias in [false, true] {
-                all.push(Shader::Matmul { weights, activations, bias });
+            for epilogue in EPILOGUES {
+                all.push(Shader::Matmul { weights, activations, epilogue });
                 for (reduce, threads, rows, columns) in [(Reduce::Tree, 64, 4, 1), (Reduce::Subgroups, 128, 4, 8)] {
-                    all.push(Shader::Matvec { weights, activations, bias, reduce, threads, rows, columns });
+                    all.push(Shader::Matvec { weights, activations, epilogue, reduce, threads, rows, columns });
                 }
             }
         }
     }
     all
 }
+
+const EPILOGUES: [Epilogue; 6] = [
+    Epilogue::Store,
+    Epilogue::Bias,
+    Epilogue::Add,
+    Epilogue::Three,
+    Epilogue::Gate(Activation::Silu),
+    Epilogue::Gate(Activation::GeluTanh),
+];
 
 fn checked(shader: &Shader) -> (Module, ModuleInfo) {
     let source = shader.source();

@@ -31,10 +31,22 @@ pub fn adapters() -> Vec<AdapterInfo> {
 }
 
 pub(crate) fn instance() -> Instance {
+    // OpenGL has no compute worth using.
+    instance_of(Backends::VULKAN | Backends::METAL | Backends::DX12)
+}
+
+/// An instance whose adapter does nothing.
+#[cfg(feature = "noop")]
+pub(crate) fn noop_instance() -> Instance {
+    instance_of(Backends::NOOP)
+}
+
+fn instance_of(backends: Backends) -> Instance {
     let mut descriptor = InstanceDescriptor::new_without_display_handle();
-    // The environment must not switch our drivers or checks; OpenGL has no compute worth using.
-    descriptor.backends = Backends::VULKAN | Backends::METAL | Backends::DX12;
+    descriptor.backends = backends;
+    // The environment must not switch on checks of every call.
     descriptor.flags = InstanceFlags::empty();
+    descriptor.backend_options.noop.enable = backends.contains(Backends::NOOP);
     Instance::new(descriptor)
 }
 

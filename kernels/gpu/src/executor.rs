@@ -3,24 +3,24 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use silhak_ops::{
-    Batch, Error, ExecConfig, Executor, KernelTime, KvGroup, MemoryUse, Page, Plan, Rows, Scratch, ValueId,
-};
+use silhak_ops::{Batch, Error, ExecConfig, Executor, KernelTime, KvGroup, MemoryUse, Page, Plan, Rows, ValueId};
+use silhak_shaders::Shader;
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, CommandEncoder, CommandEncoderDescriptor, ComputePass,
-    ComputePassDescriptor, ComputePassTimestampWrites,
+    ComputePassDescriptor, ComputePassTimestampWrites, ComputePipeline,
 };
 
+use crate::GpuError;
 use crate::batch_words::batch_words;
 use crate::buffer::Buffer;
 use crate::device::Device;
 use crate::gpu::Opened;
 use crate::kv::KvStore;
 use crate::pipelines::Pipelines;
+use crate::policy;
 use crate::profile::Profiler;
-use crate::program::{Compiler, Program, Sizes, Step};
+use crate::program::{Compiler, Program, Sizes};
 use crate::readback::Readback;
-use crate::{GpuError, policy};
 
 /// A plan on a GPU.
 pub(crate) struct GpuExecutor {
@@ -29,13 +29,28 @@ pub(crate) struct GpuExecutor {
     plan: Arc<Plan>,
     config: ExecConfig,
     groups: Vec<KvGroup>,
-    scratch: Scratch,
     kv: KvStore,
     program: Program,
+    /// What the last batch ran: the next is often of the same sizes.
+    recipe: Option<Recipe>,
     batch: BatchBuffer,
     readback: Readback,
     profiler: Option<Profiler>,
     memory: MemoryUse,
+}
+
+/// The dispatches for batches of some sizes.
+struct Recipe {
+    sizes: Sizes,
+    dispatches: Vec<Dispatch>,
+}
+
+struct Dispatch {
+    /// The step whose bind group it takes.
+    step: usize,
+    shader: Shader,
+    pipeline: ComputePipeline,
+    workgroups: [u32; 3],
 }
 
 impl GpuExecutor {
@@ -53,7 +68,8 @@ impl GpuExecutor {
         let program = Compiler::new(device, plan, weights, config, &kv)?.program()?;
         let profiler = if device.timestamps { Some(Profiler::new(device, program.steps.len())?) } else { None };
         let bytes = output_bytes(plan, config.max_tokens, config.max_outputs);
-        let executor = GpuExecutor {
+        let mut executor = GpuExecutor {
+            recipe: None,
             readback: Readback::new(device, bytes + profiler.as_ref().map_or(0, Profiler::bytes))?,
             profiler,
             batch: BatchBuffer::new(device, pipelines, BatchBuffer::FIRST_BYTES)?,
@@ -62,7 +78,6 @@ impl GpuExecutor {
             plan: Arc::clone(plan),
             config: config.clone(),
             groups,
-            scratch: Scratch::new(plan),
             kv,
             program,
             memory,
@@ -72,14 +87,24 @@ impl GpuExecutor {
     }
 
     /// Makes the pipelines that decoding needs, so that the first token does not wait for them.
-    fn warm_up(&self) -> Result<(), Error> {
+    fn warm_up(&mut self) -> Result<(), Error> {
         let tiling = policy::tiling(1, 1, self.program.heads_per_kv);
-        let one = Sizes { n_tokens: 1, n_outputs: 1, n_tiles: 1, tiling };
-        for step in &self.program.steps {
-            if let Some((shader, _)) = step.work.dispatch(&one, &self.device.caps) {
-                self.pipelines.get(shader)?;
+        self.prepare_recipe(Sizes { n_tokens: 1, n_outputs: 1, n_tiles: 1, tiling })?;
+        Ok(())
+    }
+
+    /// Works out the dispatches for batches of these sizes, unless the last batch had them too.
+    fn prepare_recipe(&mut self, sizes: Sizes) -> Result<(), GpuError> {
+        if self.recipe.as_ref().is_some_and(|recipe| recipe.sizes == sizes) {
+            return Ok(());
+        }
+        let mut dispatches = Vec::with_capacity(self.program.steps.len());
+        for (i, step) in self.program.steps.iter().enumerate() {
+            if let Some((shader, workgroups)) = step.work.dispatch(&sizes, &self.device.caps) {
+                dispatches.push(Dispatch { step: i, shader, pipeline: self.pipelines.get(shader)?, workgroups });
             }
         }
+        self.recipe = Some(Recipe { sizes, dispatches });
         Ok(())
     }
 
@@ -97,36 +122,28 @@ impl GpuExecutor {
         Ok(())
     }
 
-    /// The steps of a batch: in one pass, or where they are timed in a pass each.
-    fn encode(&mut self, encoder: &mut CommandEncoder, sizes: &Sizes) -> Result<(), Error> {
-        let caps = &self.device.caps;
-        let steps = self.program.steps.iter().filter_map(|step| Some((step, step.work.dispatch(sizes, caps)?)));
-        let dispatch = |pass: &mut ComputePass<'_>, step: &Step, shader, [x, y, z]: [u32; 3]| {
-            pass.set_pipeline(&self.pipelines.get(shader)?);
-            pass.set_bind_group(0, &step.bind_group, &[]);
-            pass.dispatch_workgroups(x, y, z);
-            Ok::<_, GpuError>(())
+    /// The dispatches of the recipe: in one pass, or where they are timed in a pass each.
+    fn encode(&mut self, encoder: &mut CommandEncoder) {
+        let dispatches = self.recipe.iter().flat_map(|recipe| &recipe.dispatches);
+        let run = |pass: &mut ComputePass<'_>, Dispatch { step, pipeline, workgroups: [x, y, z], .. }: &Dispatch| {
+            pass.set_pipeline(pipeline);
+            pass.set_bind_group(0, &self.program.steps[*step].bind_group, &[]);
+            pass.dispatch_workgroups(*x, *y, *z);
         };
         match &mut self.profiler {
             None => {
                 let mut pass = self.batch.pass(encoder, None);
-                for (step, (shader, groups)) in steps {
-                    dispatch(&mut pass, step, shader, groups)?;
-                }
+                dispatches.for_each(|dispatch| run(&mut pass, dispatch));
             }
             Some(profiler) => {
                 profiler.begin();
-                for (step, (shader, groups)) in steps {
-                    let timestamps = profiler.next(shader, step.weight_bytes());
-                    dispatch(&mut self.batch.pass(encoder, timestamps), step, shader, groups)?;
+                for dispatch in dispatches {
+                    let weight_bytes = self.program.steps[dispatch.step].weight_bytes();
+                    let timestamps = profiler.next(dispatch.shader, weight_bytes);
+                    run(&mut self.batch.pass(encoder, timestamps), dispatch);
                 }
             }
         }
-        Ok(())
-    }
-
-    fn slot(&self, value: ValueId) -> &Buffer {
-        &self.program.slots[self.scratch.slot(value)]
     }
 }
 
@@ -138,20 +155,20 @@ impl Executor for GpuExecutor {
         let (words, n_tiles) = batch_words(batch, &self.program.ropes, self.groups.len(), tiling);
         self.batch.write(&self.device, &self.pipelines, &words)?;
         for (&id, input) in self.plan.inputs().iter().zip(inputs) {
-            self.device.write(self.slot(id), 0, bytemuck::cast_slice(input))?;
+            self.device.write(self.program.slot(id), 0, bytemuck::cast_slice(input))?;
         }
 
         let (n_tokens, n_outputs) = (batch.n_tokens(), batch.n_outputs());
-        let sizes = Sizes { n_tokens, n_outputs, n_tiles, tiling };
+        self.prepare_recipe(Sizes { n_tokens, n_outputs, n_tiles, tiling })?;
         let mut encoder = self.device.device.create_command_encoder(&CommandEncoderDescriptor::default());
-        self.encode(&mut encoder, &sizes)?;
+        self.encode(&mut encoder);
         let mut end = 0;
         for (&id, output) in self.plan.outputs().iter().zip(outputs.iter_mut()) {
             let value = self.plan.value(id);
             let n_rows = if value.rows == Rows::Tokens { n_tokens } else { n_outputs };
             output.resize(value.width * n_rows, 0.0);
             let bytes = 4 * output.len() as u64;
-            self.readback.take(&mut encoder, self.slot(id), end, bytes);
+            self.readback.take(&mut encoder, self.program.slot(id), end, bytes);
             end += bytes;
         }
         if let Some(profiler) = &self.profiler {

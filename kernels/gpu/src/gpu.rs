@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use silhak_ops::{Backend, Error, ExecConfig, Executor, MemoryUse, Op, Plan, Scratch};
+use silhak_ops::{Backend, Error, ExecConfig, Executor, MemoryUse, Op, Plan};
+use wgpu::Instance;
 
 use crate::device::Device;
 use crate::executor::output_bytes;
+use crate::fuse::fuse;
 use crate::lasting::LastingExecutor;
 use crate::pipelines::Pipelines;
-use crate::program::{most_rows, partial_bytes};
-use crate::weights::matrix_bytes;
+use crate::program::{most_rows, partial_bytes, scratch};
+use crate::weights::{matrix_bytes, shader_weights};
 use crate::{Caps, Feature, GpuError, GpuMemory, adapters, bandwidth, policy};
 
 /// Which GPU, and what of it is used.
@@ -35,6 +37,8 @@ pub struct GpuOptions {
 /// An open GPU. Clones share it, and the pipelines made for it. Where its device is lost, the next call opens it again.
 #[derive(Clone, Debug)]
 pub struct Gpu {
+    /// Where it is looked for.
+    instance: fn() -> Instance,
     options: Arc<GpuOptions>,
     adapter: Arc<str>,
     caps: Arc<Caps>,
@@ -54,11 +58,24 @@ impl Gpu {
     /// # Errors
     /// [`GpuError::NoAdapter`], [`GpuError::UnknownAdapter`], and what the driver says.
     pub fn open(options: &GpuOptions) -> Result<Self, GpuError> {
-        let opened = Opened::new(options)?;
+        Self::open_in(adapters::instance, options)
+    }
+
+    /// A device that does nothing at once, to measure what the host does for it.
+    ///
+    /// # Errors
+    /// As [`Gpu::open`].
+    #[cfg(feature = "noop")]
+    pub fn noop() -> Result<Self, GpuError> {
+        Self::open_in(adapters::noop_instance, &GpuOptions::default())
+    }
+
+    fn open_in(instance: fn() -> Instance, options: &GpuOptions) -> Result<Self, GpuError> {
+        let opened = Opened::new(&instance(), options)?;
         let (adapter, caps) = (opened.device.name.as_str().into(), Arc::new(opened.device.caps.clone()));
         // What is opened again is the same card, whichever was asked for.
         let options = GpuOptions { adapter: Some(opened.device.name.clone()), ..options.clone() };
-        Ok(Gpu { options: Arc::new(options), adapter, caps, current: Arc::new(Mutex::new(opened)) })
+        Ok(Gpu { instance, options: Arc::new(options), adapter, caps, current: Arc::new(Mutex::new(opened)) })
     }
 
     /// The adapter's name.
@@ -101,7 +118,7 @@ impl Gpu {
         let mut current = self.lock();
         if let Err(GpuError::Lost { .. }) = current.device.health() {
             let limit = current.device.budget.memory().limit;
-            *current = Opened::new(&GpuOptions { memory_limit: limit, ..(*self.options).clone() })?;
+            *current = Opened::new(&(self.instance)(), &GpuOptions { memory_limit: limit, ..(*self.options).clone() })?;
             tracing::info!(adapter = self.adapter(), "GPU opened again");
         }
         Ok(current.clone())
@@ -113,8 +130,8 @@ impl Gpu {
 }
 
 impl Opened {
-    fn new(options: &GpuOptions) -> Result<Self, GpuError> {
-        let adapter = adapters::choose(&adapters::instance(), options.adapter.as_deref())?;
+    fn new(instance: &Instance, options: &GpuOptions) -> Result<Self, GpuError> {
+        let adapter = adapters::choose(instance, options.adapter.as_deref())?;
         let device = Arc::new(Device::open(&adapter, options)?);
         let pipelines = Arc::new(Pipelines::new(Arc::clone(&device), options.checked_shaders)?);
         Ok(Opened { device, pipelines })
@@ -140,12 +157,12 @@ impl Backend for Gpu {
 impl Gpu {
     /// Bytes of values, of their 8-bit forms, of attention's splits and of results on their way.
     fn scratch_bytes(&self, plan: &Plan, config: &ExecConfig) -> usize {
-        let values = Scratch::new(plan).bytes(config.max_tokens, config.max_outputs);
+        let values = scratch(plan, &fuse(plan, &self.caps)).bytes(config.max_tokens, config.max_outputs);
         let mut quantized = HashSet::new();
         for op in plan.ops() {
             if let Op::Linear { x, weight, .. } = *op {
                 let (weight, value) = (plan.weight(weight), plan.value(x));
-                let weights = crate::weights::shader_weights(weight.format);
+                let weights = shader_weights(weight.format);
                 let is_a8 =
                     policy::activations(weights, weight.cols as u32, &self.caps) == silhak_shaders::Activations::A8;
                 if is_a8 {

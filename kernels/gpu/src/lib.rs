@@ -21,6 +21,7 @@ mod device;
 mod error;
 mod executor;
 mod faults;
+mod fuse;
 mod gpu;
 mod kv;
 mod lasting;

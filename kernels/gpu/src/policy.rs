@@ -1,6 +1,6 @@
 //! Which kernel does what: pure functions of shapes, formats and what the device can do.
 
-use silhak_shaders::{Activations, Reduce, Shader, Weights};
+use silhak_shaders::{Activations, Epilogue, Reduce, Shader, Weights};
 
 use crate::Caps;
 use crate::batch_words::Tiling;
@@ -29,12 +29,12 @@ pub(crate) fn activations(weights: Weights, n_in: u32, caps: &Caps) -> Activatio
 }
 
 /// The kernel for a weight and `n` rows of activations.
-pub(crate) fn linear(weights: Weights, activations: Activations, bias: bool, n: usize, caps: &Caps) -> Shader {
+pub(crate) fn linear(weights: Weights, activations: Activations, epilogue: Epilogue, n: usize, caps: &Caps) -> Shader {
     if n > FEW {
-        return Shader::Matmul { weights, activations, bias };
+        return Shader::Matmul { weights, activations, epilogue };
     }
     let columns = n.max(1).next_power_of_two() as u32;
-    Shader::Matvec { weights, activations, bias, reduce: reduce(caps), threads: 64, rows: MATVEC_ROWS, columns }
+    Shader::Matvec { weights, activations, epilogue, reduce: reduce(caps), threads: 64, rows: MATVEC_ROWS, columns }
 }
 
 /// How sums over a workgroup are made.
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn few_columns_read_the_weight_once() {
-        let of = |n, caps: &Caps| linear(Weights::Q4_0, Activations::A8, false, n, caps);
+        let of = |n, caps: &Caps| linear(Weights::Q4_0, Activations::A8, Epilogue::Store, n, caps);
         assert!(matches!(of(1, &caps()), Shader::Matvec { columns: 1, reduce: Reduce::Subgroups, .. }));
         assert!(matches!(of(3, &caps()), Shader::Matvec { columns: 4, .. }));
         assert!(matches!(of(8, &Caps { subgroups: false, ..caps() }), Shader::Matvec { reduce: Reduce::Tree, .. }));

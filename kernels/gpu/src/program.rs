@@ -4,19 +4,21 @@ mod arena;
 mod work;
 
 use std::collections::HashMap;
+use std::mem;
 use std::num::NonZero;
 
 use bytes::Bytes;
 use silhak_ops::{
-    Activation, Error, ExecConfig, KvId, Op, Pairing, Plan, Rope, RopeTable, Rows, Scratch, ValueId, WeightId,
+    Access, Activation, Error, ExecConfig, KvId, Op, Pairing, Plan, Rope, RopeTable, Rows, Scratch, ValueId, WeightId,
 };
-use silhak_shaders::{self as shaders, Activations, Shader};
+use silhak_shaders::{self as shaders, Activations, Epilogue, Shader};
 use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, BufferBinding};
 
 use crate::buffer::Buffer;
 use crate::device::Device;
+use crate::fuse::{Fused, Part, fuse};
 use crate::kv::{KvStore, shader_kv};
-use crate::weights::{Matrix, WEIGHTS, upload_vector, vector};
+use crate::weights::{self, Matrix, upload_vector, vector};
 use crate::{pipelines, policy};
 use arena::{Arena, PARAM_BYTES};
 pub(crate) use work::{Sizes, Work};
@@ -27,13 +29,13 @@ pub(crate) struct Step {
     pub(crate) work: Work,
     pub(crate) bind_group: BindGroup,
     /// What the bind group holds, in its order.
-    pub(crate) buffers: Vec<Buffer>,
+    buffers: Vec<Buffer>,
 }
 
 impl Step {
     /// Bytes of the weights that it multiplies with.
     pub(crate) fn weight_bytes(&self) -> u64 {
-        self.buffers.iter().filter(|buffer| buffer.what == WEIGHTS).map(|buffer| buffer.size()).sum()
+        self.buffers.iter().filter(|buffer| buffer.what == weights::WHAT).map(|buffer| buffer.size()).sum()
     }
 }
 
@@ -41,11 +43,20 @@ impl Step {
 #[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) steps: Vec<Step>,
+    /// Which values share a buffer.
+    scratch: Scratch,
     /// The buffers of the plan's values.
-    pub(crate) slots: Vec<Buffer>,
+    slots: Vec<Buffer>,
     pub(crate) ropes: Vec<RopeTable>,
     /// The heads of a key-value head, in the layer that has most of them.
     pub(crate) heads_per_kv: usize,
+}
+
+impl Program {
+    /// The buffer of a value.
+    pub(crate) fn slot(&self, value: ValueId) -> &Buffer {
+        &self.slots[self.scratch.slot(value)]
+    }
 }
 
 /// A step before its parameters have a place.
@@ -62,23 +73,26 @@ pub(crate) struct Compiler<'a> {
     weights: &'a [Bytes],
     config: &'a ExecConfig,
     kv: &'a KvStore,
+    fused: Vec<Fused>,
     scratch: Scratch,
     slots: Vec<Buffer>,
     arena: Arena,
     drafts: Vec<Draft>,
-    matrices: HashMap<WeightId, Matrix>,
+    matrices: HashMap<Vec<WeightId>, Matrix>,
     vectors: HashMap<WeightId, Buffer>,
     ropes: Vec<(Rope, RopeTable)>,
     /// 8-bit activations by the shape of what they are made from, and the value that they hold now.
     a8: HashMap<(Rows, u32), A8>,
     partials: Buffer,
+    /// Stands where a kernel has an output that a step does not need.
+    unused: Buffer,
     heads_per_kv: usize,
 }
 
 /// The 8-bit form of a value.
 struct A8 {
-    quants: Buffer,
-    scales: Buffer,
+    /// Quants and scales.
+    buffers: [Buffer; 2],
     holds: ValueId,
 }
 
@@ -90,7 +104,8 @@ impl<'a> Compiler<'a> {
         config: &'a ExecConfig,
         kv: &'a KvStore,
     ) -> Result<Self, Error> {
-        let scratch = Scratch::new(plan);
+        let fused = fuse(plan, &device.caps);
+        let scratch = scratch(plan, &fused);
         let bytes = |slot| 4 * scratch.len(slot, config.max_tokens, config.max_outputs) as u64;
         let slots = (0..scratch.shapes().len()).map(|slot| device.storage(VALUES, bytes(slot)));
         let slots = slots.collect::<Result<Vec<_>, _>>()?;
@@ -101,6 +116,7 @@ impl<'a> Compiler<'a> {
             weights,
             config,
             kv,
+            fused,
             scratch,
             slots,
             arena: Arena::default(),
@@ -110,21 +126,60 @@ impl<'a> Compiler<'a> {
             ropes: Vec::new(),
             a8: HashMap::new(),
             partials,
+            unused: device.storage(VALUES, 0)?,
             heads_per_kv: 1,
         })
     }
 
     /// Uploads the weights and writes the steps.
     pub(crate) fn program(mut self) -> Result<Program, Error> {
-        for op in self.plan.ops() {
-            self.op(op)?;
+        for step in mem::take(&mut self.fused) {
+            self.fused(&step)?;
         }
         let params = self.device.buffer("parameters", self.arena.bytes(), Arena::USAGE)?;
         self.device.write(&params, 0, self.arena.data())?;
-        let drafts = std::mem::take(&mut self.drafts);
+        let drafts = mem::take(&mut self.drafts);
         let steps = drafts.into_iter().map(|draft| self.step(draft, &params)).collect::<Result<_, Error>>()?;
         let ropes = self.ropes.into_iter().map(|(_, table)| table).collect();
-        Ok(Program { steps, slots: self.slots, ropes, heads_per_kv: self.heads_per_kv })
+        Ok(Program { steps, scratch: self.scratch, slots: self.slots, ropes, heads_per_kv: self.heads_per_kv })
+    }
+
+    fn fused(&mut self, step: &Fused) -> Result<(), Error> {
+        match *step {
+            Fused::Op(ref op) => self.op(op),
+            Fused::NormQuantized { x, weight, eps, out } => self.norm_quantized(x, weight, eps, out),
+            Fused::LinearAdd { x, weight, residual, out } => {
+                let after = vec![self.slot(out), self.slot(residual)];
+                self.linear(x, &[weight], Epilogue::Add, [self.width(out), 0, 0], after)
+            }
+            Fused::Linears { x, ref parts } => self.linears(x, parts),
+            Fused::Gated { x, gate, up, activation, out } => {
+                let after = vec![self.slot(out)];
+                let epilogue = Epilogue::Gate(shader_activation(activation));
+                self.linear(x, &[gate, up], epilogue, [self.width(out), 0, 0], after)
+            }
+            Fused::RopeKv { layer, q, k, v, head_dim, rope, out } => {
+                let (table, kv) = (self.rope_table(rope)?, self.kv.layer(layer));
+                let (n_heads, n_kv_heads) = (self.width(q) / head_dim as u32, self.width(k) / head_dim as u32);
+                let params = [
+                    head_dim as u32,
+                    n_heads,
+                    rope.n_rot as u32,
+                    u32::from(rope.pairing == Pairing::Adjacent),
+                    table,
+                    n_kv_heads,
+                    kv.group as u32,
+                    self.config.kv.page_len as u32,
+                ];
+                let shader = Shader::RopeKv { kv: shader_kv(self.config.kv.element) };
+                let threads = (self.width(q) + self.width(k)) / 2;
+                let work = Work::PerRow { shader, groups: threads.div_ceil(64), rows: Rows::Tokens };
+                let values = [q, k, v, out].map(|value| self.slot(value));
+                let buffers = values.into_iter().chain([kv.k.clone(), kv.v.clone()]).collect();
+                self.push_buffers(work, &params, buffers);
+                Ok(())
+            }
+        }
     }
 
     fn op(&mut self, op: &Op) -> Result<(), Error> {
@@ -137,7 +192,12 @@ impl<'a> Compiler<'a> {
                 Ok(())
             }
             Op::RmsNorm { x, weight, eps, out } => self.rms_norm(x, weight, eps, out),
-            Op::Linear { x, weight, bias, out } => self.linear(x, weight, bias, out),
+            Op::Linear { x, weight, bias, out } => {
+                let bias = bias.map(|bias| self.vector(bias)).transpose()?;
+                let epilogue = if bias.is_some() { Epilogue::Bias } else { Epilogue::Store };
+                let after = [self.slot(out)].into_iter().chain(bias).collect();
+                self.linear(x, &[weight], epilogue, [self.width(out), 0, 0], after)
+            }
             Op::Rope { x, head_dim, rope, out } => self.rope(x, head_dim, rope, out),
             Op::KvWrite { layer, k, v } => {
                 let (n_pairs, kv) = (self.width(k) / 2, self.kv.layer(layer));
@@ -145,16 +205,13 @@ impl<'a> Compiler<'a> {
                 let shader = Shader::KvWrite { kv: shader_kv(self.config.kv.element) };
                 let work = Work::PerRow { shader, groups: n_pairs.div_ceil(64), rows: Rows::Tokens };
                 let params = [n_pairs, kv.group as u32, self.config.kv.page_len as u32];
-                self.pushbuffers(work, &params, buffers);
+                self.push_buffers(work, &params, buffers);
                 Ok(())
             }
             Op::Attention { layer, q, scale, out } => self.attention(layer, q, scale, out),
             Op::Gate { gate, up, activation, out } => {
-                let activation = match activation {
-                    Activation::Silu => shaders::Activation::Silu,
-                    Activation::GeluTanh => shaders::Activation::GeluTanh,
-                };
-                self.elements(Shader::Gate { activation }, 0.0, &[gate, up, out]);
+                let shader = Shader::Gate { activation: shader_activation(activation) };
+                self.elements(shader, 0.0, &[gate, up, out]);
                 Ok(())
             }
             Op::Add { a, b, out } => {
@@ -173,13 +230,13 @@ impl<'a> Compiler<'a> {
     }
 
     fn embed(&mut self, table: WeightId, out: ValueId) -> Result<(), Error> {
-        let (matrix, out) = (self.matrix(table)?, self.slot(out));
+        let (matrix, out) = (self.matrix(&[table], None)?, self.slot(out));
         let n_groups = matrix.n_groups();
         for chunk in &matrix.chunks {
             let shader = Shader::Embed { weights: matrix.weights };
             let work = Work::PerRow { shader, groups: n_groups.div_ceil(32), rows: Rows::Tokens };
             let buffers = chunk.planes.iter().cloned().chain([out.clone()]).collect();
-            self.pushbuffers(work, &[chunk.n_rows, n_groups, matrix.n_in, chunk.first_row], buffers);
+            self.push_buffers(work, &[chunk.n_rows, n_groups, matrix.n_in, chunk.first_row], buffers);
         }
         Ok(())
     }
@@ -190,64 +247,109 @@ impl<'a> Compiler<'a> {
         let shader = Shader::RmsNorm { reduce: policy::reduce(&self.device.caps), threads: policy::norm_threads(len) };
         let buffers = vec![self.slot(x), self.vector(weight)?, self.slot(out)];
         let work = Work::PerRow { shader, groups: runs, rows };
-        self.pushbuffers(work, &[len as u32, runs, eps.to_bits(), of_outputs(rows)], buffers);
+        self.push_buffers(work, &[len as u32, runs, eps.to_bits(), of_outputs(rows)], buffers);
         Ok(())
     }
 
-    fn linear(&mut self, x: ValueId, weight: WeightId, bias: Option<WeightId>, out: ValueId) -> Result<(), Error> {
-        let matrix = self.matrix(weight)?;
+    fn norm_quantized(&mut self, x: ValueId, weight: WeightId, eps: f32, out: ValueId) -> Result<(), Error> {
+        let rows = self.plan.value(x).rows;
+        let n_blocks = self.width(x) / 32;
+        let threads = policy::norm_threads(self.width(x) as usize);
+        let shader = Shader::RmsNormQuantized { reduce: policy::reduce(&self.device.caps), threads };
+        let a8 = self.a8_buffers(out)?;
+        let buffers = [self.slot(x), self.vector(weight)?].into_iter().chain(a8).collect();
+        self.push_buffers(Work::PerRow { shader, groups: 1, rows }, &[n_blocks, eps.to_bits()], buffers);
+        Ok(())
+    }
+
+    /// Several linears of `x`, with their rows one after the other.
+    fn linears(&mut self, x: ValueId, parts: &[Part]) -> Result<(), Error> {
+        let mut biases = Vec::new();
+        for part in parts {
+            let n = self.width(part.out) as usize;
+            match part.bias {
+                Some(bias) => biases.extend(vector(self.plan.weight(bias), &self.weights[bias.index()])?),
+                None => biases.resize(biases.len() + n, 0.0f32),
+            }
+        }
+        let bias = self.device.filled(weights::WHAT, bytemuck::cast_slice(&biases))?;
+        let width = |i: usize| parts.get(i).map_or(0, |part| self.width(part.out));
+        let widths = [width(0), width(1), width(2)];
+        let out = |i: usize| parts.get(i).map_or_else(|| self.unused.clone(), |part| self.slot(part.out));
+        let after = vec![out(0), bias, out(1), out(2)];
+        let weights: Vec<WeightId> = parts.iter().map(|part| part.weight).collect();
+        self.linear(x, &weights, Epilogue::Three, widths, after)
+    }
+
+    /// A linear, or several that one kernel does; `after` are its bindings after those of `x`.
+    fn linear(
+        &mut self,
+        x: ValueId,
+        weights: &[WeightId],
+        epilogue: Epilogue,
+        widths: [u32; 3],
+        after: Vec<Buffer>,
+    ) -> Result<(), Error> {
+        let run = matches!(epilogue, Epilogue::Gate(_)).then_some(Epilogue::RUN);
+        let matrix = self.matrix(weights, run)?;
         let activations = policy::activations(matrix.weights, matrix.n_in, &self.device.caps);
         let columns = match activations {
             Activations::A8 => self.quantized(x)?,
             Activations::F32 | Activations::Ragged => vec![self.slot(x)],
         };
-        let rows = self.plan.value(x).rows;
-        let bias = bias.map(|bias| self.vector(bias)).transpose()?;
+        let (rows, per_output) = (self.plan.value(x).rows, epilogue.rows_per_output());
         for chunk in &matrix.chunks {
-            let work =
-                Work::Linear { weights: matrix.weights, activations, bias: bias.is_some(), n_rows: chunk.n_rows, rows };
+            let n_rows = chunk.n_rows;
+            let work = Work::Linear { weights: matrix.weights, activations, epilogue, n_rows, rows };
             let params = [
-                chunk.n_rows,
+                n_rows / per_output,
                 matrix.n_groups(),
                 matrix.n_in,
-                chunk.first_row,
-                matrix.n_rows,
+                chunk.first_row / per_output,
+                widths[0],
                 of_outputs(rows),
-                work::grid_width(chunk.n_rows, &self.device.caps),
+                work::grid_width(n_rows, &self.device.caps),
+                widths[1],
+                widths[2],
             ];
-            let buffers = chunk.planes.iter().chain(&columns).cloned().chain([self.slot(out)]).chain(bias.clone());
-            let buffers = buffers.collect();
-            self.pushbuffers(work, &params, buffers);
+            let buffers = chunk.planes.iter().chain(&columns).chain(&after).cloned().collect();
+            self.push_buffers(work, &params, buffers);
         }
         Ok(())
     }
 
     /// The 8-bit form of a value: quants and scales. It is made once for all linears that read the value.
     fn quantized(&mut self, x: ValueId) -> Result<Vec<Buffer>, Error> {
-        let (rows, width) = (self.plan.value(x).rows, self.width(x));
-        let key = (rows, width);
-        if let Some(A8 { quants, scales, .. }) = self.a8.get(&key).filter(|a8| a8.holds == x) {
-            return Ok(vec![quants.clone(), scales.clone()]);
+        let (rows, n_blocks) = (self.plan.value(x).rows, self.width(x) / 32);
+        if let Some(a8) = self.a8.get(&(rows, self.width(x))).filter(|a8| a8.holds == x) {
+            return Ok(a8.buffers.to_vec());
         }
-        let buffers = match self.a8.remove(&key) {
-            Some(A8 { quants, scales, .. }) => vec![quants, scales],
+        let buffers = self.a8_buffers(x)?;
+        let bound = [self.slot(x)].into_iter().chain(buffers.clone()).collect();
+        let work = Work::PerRow { shader: Shader::Quantize, groups: n_blocks.div_ceil(64), rows };
+        self.push_buffers(work, &[n_blocks, of_outputs(rows)], bound);
+        Ok(buffers)
+    }
+
+    /// The buffers that are to hold the 8-bit form of `x`. Values of one shape take turns in them.
+    fn a8_buffers(&mut self, x: ValueId) -> Result<Vec<Buffer>, Error> {
+        let (rows, width) = (self.plan.value(x).rows, self.width(x));
+        let buffers = match self.a8.remove(&(rows, width)) {
+            Some(A8 { buffers, .. }) => buffers,
             None => {
                 let n_blocks = most_rows(rows, self.config) as u64 * u64::from(width / 32);
-                vec![self.device.storage(VALUES, 32 * n_blocks)?, self.device.storage(VALUES, 8 * n_blocks)?]
+                [self.device.storage(VALUES, 32 * n_blocks)?, self.device.storage(VALUES, 8 * n_blocks)?]
             }
         };
-        let work = Work::PerRow { shader: Shader::Quantize, groups: (width / 32).div_ceil(64), rows };
-        let bound = [self.slot(x), buffers[0].clone(), buffers[1].clone()].to_vec();
-        self.pushbuffers(work, &[width / 32, of_outputs(rows)], bound);
-        self.a8.insert(key, A8 { quants: buffers[0].clone(), scales: buffers[1].clone(), holds: x });
-        Ok(buffers)
+        self.a8.insert((rows, width), A8 { buffers: buffers.clone(), holds: x });
+        Ok(buffers.to_vec())
     }
 
     fn rope(&mut self, x: ValueId, head_dim: usize, rope: Rope, out: ValueId) -> Result<(), Error> {
         let table = self.rope_table(rope)?;
         let n_heads = self.width(x) / head_dim as u32;
         let adjacent = u32::from(rope.pairing == Pairing::Adjacent);
-        let threads = n_heads * (head_dim as u32).div_ceil(2);
+        let threads = n_heads * head_dim as u32;
         let work = Work::PerRow { shader: Shader::Rope, groups: threads.div_ceil(64), rows: Rows::Tokens };
         self.push(work, &[head_dim as u32, n_heads, rope.n_rot as u32, adjacent, table], &[x, out]);
         Ok(())
@@ -275,8 +377,8 @@ impl<'a> Compiler<'a> {
         };
         let (q, out, partials) = (self.slot(q), self.slot(out), self.partials.clone());
         let buffers = vec![q, kv.k.clone(), kv.v.clone(), out.clone(), partials.clone()];
-        self.pushbuffers(work, &params, buffers);
-        self.pushbuffers(Work::Merge { n_heads }, &params, vec![partials, out]);
+        self.push_buffers(work, &params, buffers);
+        self.push_buffers(Work::Merge { n_heads }, &params, vec![partials, out]);
         Ok(())
     }
 
@@ -289,11 +391,11 @@ impl<'a> Compiler<'a> {
 
     fn push(&mut self, work: Work, params: &[u32], values: &[ValueId]) {
         let buffers = values.iter().map(|&value| self.slot(value)).collect();
-        self.pushbuffers(work, params, buffers);
+        self.push_buffers(work, params, buffers);
     }
 
     /// `buffers` are in the order of the kernel's bindings after its parameters.
-    fn pushbuffers(&mut self, work: Work, params: &[u32], buffers: Vec<Buffer>) {
+    fn push_buffers(&mut self, work: Work, params: &[u32], buffers: Vec<Buffer>) {
         self.drafts.push(Draft { work, params: self.arena.push(params), buffers });
     }
 
@@ -324,12 +426,15 @@ impl<'a> Compiler<'a> {
         self.plan.value(value).width as u32
     }
 
-    fn matrix(&mut self, id: WeightId) -> Result<Matrix, Error> {
-        if let Some(matrix) = self.matrices.get(&id) {
+    /// The matrix of some weights, uploaded when it is first asked for.
+    fn matrix(&mut self, ids: &[WeightId], run: Option<usize>) -> Result<Matrix, Error> {
+        if let Some(matrix) = self.matrices.get(ids) {
             return Ok(matrix.clone());
         }
-        let matrix = Matrix::upload(self.device, self.plan.weight(id), &self.weights[id.index()])?;
-        self.matrices.insert(id, matrix.clone());
+        let part = |id: &WeightId| (self.plan.weight(*id), &self.weights[id.index()][..]);
+        let rows = weights::Rows::new(ids.iter().map(part).collect(), run)?;
+        let matrix = Matrix::upload(self.device, &rows)?;
+        self.matrices.insert(ids.to_vec(), matrix.clone());
         Ok(matrix)
     }
 
@@ -355,6 +460,18 @@ impl<'a> Compiler<'a> {
 }
 
 const VALUES: &str = "values between ops";
+
+/// The buffers of the values that fused steps work on.
+pub(crate) fn scratch(plan: &Plan, fused: &[Fused]) -> Scratch {
+    Scratch::of_steps(plan, &fused.iter().map(Fused::access).collect::<Vec<Access>>())
+}
+
+fn shader_activation(activation: Activation) -> shaders::Activation {
+    match activation {
+        Activation::Silu => shaders::Activation::Silu,
+        Activation::GeluTanh => shaders::Activation::GeluTanh,
+    }
+}
 
 /// Most rows of a value.
 pub(crate) fn most_rows(rows: Rows, config: &ExecConfig) -> usize {

@@ -34,4 +34,4 @@ pub use op::{Activation, Op};
 pub use plan::{Plan, Rows, Value, ValueId, Weight, WeightId};
 pub use profile::KernelTime;
 pub use rope::{Pairing, Rope, RopeScaling, RopeTable};
-pub use scratch::Scratch;
+pub use scratch::{Access, Scratch};

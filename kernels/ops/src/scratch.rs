@@ -1,35 +1,53 @@
 //! Which values can share a buffer, from when each is last read.
 
-use crate::{Plan, Rows, Value, ValueId};
+use crate::{Op, Plan, Rows, Value, ValueId};
 
 /// An assignment of a plan's values to as few buffers as their lifetimes allow; values of one shape share.
 ///
 /// A buffer is free again only after the op that last reads it, so an op never writes where it reads.
 #[derive(Clone, Debug)]
 pub struct Scratch {
-    slot_of: Vec<usize>,
+    slot_of: Vec<Option<usize>>,
     shapes: Vec<Value>,
+}
+
+/// What a step of a program reads and writes. A backend that fuses ops has steps other than the plan's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Values that the step reads.
+    pub reads: Vec<ValueId>,
+    /// Values that it writes.
+    pub writes: Vec<ValueId>,
 }
 
 impl Scratch {
     /// Assigns the values of `plan`. Inputs and outputs keep their slot to the end.
     pub fn new(plan: &Plan) -> Self {
-        let last_use = last_uses(plan);
-        let mut scratch = Scratch { slot_of: vec![usize::MAX; plan.values().len()], shapes: Vec::new() };
+        let access = |op: &Op| Access { reads: op.reads().collect(), writes: op.writes().into_iter().collect() };
+        Self::of_steps(plan, &plan.ops().iter().map(access).collect::<Vec<_>>())
+    }
+
+    /// Assigns the values that steps work on. One that no step writes, and that is no input, has no slot: a backend keeps
+    /// it in a form of its own.
+    pub fn of_steps(plan: &Plan, steps: &[Access]) -> Self {
+        let last_use = last_uses(plan, steps);
+        let mut scratch = Scratch { slot_of: vec![None; plan.values().len()], shapes: Vec::new() };
         let mut free: Vec<usize> = Vec::new();
         for &id in plan.inputs() {
             scratch.open(plan, id);
         }
-        for (i, op) in plan.ops().iter().enumerate() {
-            if let Some(out) = op.writes() {
+        for (i, Access { reads, writes }) in steps.iter().enumerate() {
+            for &out in writes {
                 match free.iter().position(|&slot| scratch.shapes[slot] == *plan.value(out)) {
-                    Some(at) => scratch.slot_of[out.index()] = free.swap_remove(at),
+                    Some(at) => scratch.slot_of[out.index()] = Some(free.swap_remove(at)),
                     None => scratch.open(plan, out),
                 }
             }
-            for id in op.reads().chain(op.writes()) {
-                let slot = scratch.slot_of[id.index()];
-                if last_use[id.index()] == Some(i) && !free.contains(&slot) {
+            for id in reads.iter().chain(writes) {
+                if let Some(slot) = scratch.slot_of[id.index()]
+                    && last_use[id.index()] == Some(i)
+                    && !free.contains(&slot)
+                {
                     free.push(slot);
                 }
             }
@@ -38,13 +56,16 @@ impl Scratch {
     }
 
     fn open(&mut self, plan: &Plan, id: ValueId) {
-        self.slot_of[id.index()] = self.shapes.len();
+        self.slot_of[id.index()] = Some(self.shapes.len());
         self.shapes.push(*plan.value(id));
     }
 
     /// The buffer of a value.
+    ///
+    /// # Panics
+    /// If no step writes the value, and it is no input.
     pub fn slot(&self, id: ValueId) -> usize {
-        self.slot_of[id.index()]
+        self.slot_of[id.index()].expect("a value that is read or written as such has a buffer")
     }
 
     /// The shape of each buffer.
@@ -68,11 +89,11 @@ impl Scratch {
     }
 }
 
-/// The op that reads each value last, or that writes it where nobody reads it. Inputs and outputs never end.
-fn last_uses(plan: &Plan) -> Vec<Option<usize>> {
+/// The step that reads each value last, or that writes it where nobody reads it. Inputs and outputs never end.
+fn last_uses(plan: &Plan, steps: &[Access]) -> Vec<Option<usize>> {
     let mut last = vec![None; plan.values().len()];
-    for (i, op) in plan.ops().iter().enumerate() {
-        for id in op.reads().chain(op.writes()) {
+    for (i, Access { reads, writes }) in steps.iter().enumerate() {
+        for id in reads.iter().chain(writes) {
             last[id.index()] = Some(i);
         }
     }

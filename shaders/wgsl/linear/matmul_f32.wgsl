@@ -1,8 +1,6 @@
 // A workgroup multiplies a tile of TILE_ROWS rows of the weight with TILE_COLUMNS rows of x, a group of 32 values at a
 // time through shared memory; each of its 16 x 8 threads sums 4 rows times 4 columns.
 
-@group(0) @binding(6) var<storage, read_write> y: array<f32>; // [n, n_out]
-
 const TILE_ROWS: u32 = 64u;
 const TILE_COLUMNS: u32 = 32u;
 const THREADS: u32 = 128u;
@@ -21,7 +19,7 @@ fn matmul(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) wor
     var sums: array<vec4<f32>, 4>;
     for (var group = 0u; group < params.n_groups; group++) {
         if lane < TILE_ROWS {
-            let values = load_weights(min(first_row + lane, params.n_rows - 1u), group);
+            let values = load_weights(min(first_row + lane, params.n_rows * ROWS_PER_OUTPUT - 1u), group);
             for (var w = 0u; w < 8u; w++) {
                 weight_tile[w][lane] = values[w];
             }
@@ -47,13 +45,12 @@ fn matmul(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) wor
         }
         workgroupBarrier();
     }
-    for (var r = 0u; r < 4u; r++) {
-        let row = first_row + my_row + 16u * r;
+    for (var r = 0u; r < 4u; r += ROWS_PER_OUTPUT) {
+        let output = output_of(first_row + my_row + 16u * r);
         for (var c = 0u; c < 4u; c++) {
             let column = first_column + my_column + 8u * c;
-            if row < params.n_rows && column < n {
-                let at = params.first_row + row;
-                y[column * params.n_out + at] = add_bias(at, sums[r][c]);
+            if output < params.n_rows && column < n {
+                store(params.first_row + output, column, combine(sums[r][c], sums[r + ROWS_PER_OUTPUT - 1u][c]));
             }
         }
     }

@@ -1,13 +1,15 @@
 // y = x weight^T + bias, for a chunk of the weight's rows.
 
 struct Params {
-    n_rows: u32,     // rows of the chunk
+    n_rows: u32,     // outputs of the chunk
     n_groups: u32,   // groups of 32 values per row
     n_in: u32,       // values per row: the width of x
-    first_row: u32,  // of the chunk, in the whole weight
-    n_out: u32,      // rows of the whole weight: the width of y
-    of_outputs: u32, // whether x and y have a row per output instead of one per token
+    first_row: u32,  // first output of the chunk
+    n_out: u32,      // width of y
+    of_outputs: u32, // whether x and y have a row per output of the batch instead of one per token
     grid_width: u32, // workgroups in x, where there are more than fit into one dimension
+    n_out_2: u32,    // widths of the second and the third y, where there are three
+    n_out_3: u32,
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

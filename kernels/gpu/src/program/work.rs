@@ -1,7 +1,7 @@
 //! Which kernel a step runs, and how many workgroups of it: from the sizes of a batch.
 
 use silhak_ops::Rows;
-use silhak_shaders::{Activations, Kv, Shader, Weights};
+use silhak_shaders::{Activations, Epilogue, Kv, Shader, Weights};
 
 use crate::batch_words::Tiling;
 use crate::{Caps, policy};
@@ -12,8 +12,8 @@ pub(super) const ELEMENT_THREADS: u32 = 256;
 /// What a step does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Work {
-    /// A chunk of a weight times activations.
-    Linear { weights: Weights, activations: Activations, bias: bool, n_rows: u32, rows: Rows },
+    /// A chunk of a weight, of `n_rows` rows, times activations.
+    Linear { weights: Weights, activations: Activations, epilogue: Epilogue, n_rows: u32, rows: Rows },
     /// So many workgroups for each row of a value.
     PerRow { shader: Shader, groups: u32, rows: Rows },
     /// A thread for each value.
@@ -25,7 +25,7 @@ pub(crate) enum Work {
 }
 
 /// The sizes of a batch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sizes {
     pub(crate) n_tokens: usize,
     pub(crate) n_outputs: usize,
@@ -37,9 +37,9 @@ impl Work {
     /// The kernel and its workgroups; none where there is nothing to do.
     pub(crate) fn dispatch(&self, sizes: &Sizes, caps: &Caps) -> Option<(Shader, [u32; 3])> {
         let (shader, [x, y, z]) = match *self {
-            Work::Linear { weights, activations, bias, n_rows, rows } => {
+            Work::Linear { weights, activations, epilogue, n_rows, rows } => {
                 let n = sizes.rows(rows);
-                let shader = policy::linear(weights, activations, bias, n, caps);
+                let shader = policy::linear(weights, activations, epilogue, n, caps);
                 if let Shader::Matmul { .. } = shader {
                     let (tile_rows, tile_columns) = Shader::MATMUL_TILE;
                     (shader, [n_rows.div_ceil(tile_rows), (n as u32).div_ceil(tile_columns), 1])
@@ -73,7 +73,9 @@ impl Work {
     /// A kernel of those that may run it.
     pub(super) fn example(&self, caps: &Caps) -> Shader {
         match *self {
-            Work::Linear { weights, activations, bias, .. } => policy::linear(weights, activations, bias, 1, caps),
+            Work::Linear { weights, activations, epilogue, .. } => {
+                policy::linear(weights, activations, epilogue, 1, caps)
+            }
             Work::PerRow { shader, .. } | Work::Elements { shader, .. } => shader,
             Work::Attention { kv, head_pairs, .. } => {
                 Shader::Attention { kv, queries: policy::queries(1, head_pairs), head_pairs }
@@ -121,7 +123,7 @@ mod tests {
         let linear = |n_rows| Work::Linear {
             weights: Weights::Q4K,
             activations: Activations::A8,
-            bias: false,
+            epilogue: Epilogue::Store,
             n_rows,
             rows: Rows::Outputs,
         };

@@ -1,0 +1,100 @@
+//! Whole models on the GPU against the scalar reference: every architecture, with and without what a device may lack,
+//! prompts and single tokens, alone and together.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use silhak_gguf::Gguf;
+use silhak_gpu::{Feature, GpuOptions};
+use silhak_model::{Model, architectures};
+use silhak_ops::reference::Reference;
+use silhak_ops::{Backend, Batch, ExecConfig, KvConfig, KvElement, Page, PageTable, Plan};
+use silhak_quant::Format;
+use silhak_tests::Distance;
+use silhak_tests::gpu::open_or_skip;
+use silhak_tests::tiny::Tiny;
+
+const PAGE_LEN: usize = 16;
+
+/// Tokens that each of two sequences adds, batch by batch: a prompt, single tokens, a few at once.
+const BATCHES: [[usize; 2]; 5] = [[70, 0], [1, 33], [1, 1], [5, 2], [1, 1]];
+
+/// In float32, keys and values too.
+#[test]
+fn float_shaders_give_the_logits_of_the_reference() {
+    let options = GpuOptions { without: vec![Feature::PackedDot], ..GpuOptions::default() };
+    let Some(gpu) = open_or_skip(&options) else { return };
+    for (what, plan, weights) in models() {
+        let expected = logits(&Reference { quantize_activations: false }, &plan, &weights, KvElement::F32);
+        let distance = Distance::between(&logits(&gpu, &plan, &weights, KvElement::F32), &expected);
+        println!("{what}: max {:.1e}", distance.max);
+        assert!(distance.max <= 1e-4, "{what}: {distance:?}");
+    }
+}
+
+/// A value that a difference in its last bit moves over a rounding step is a step of 8 bits away, here and in whatever
+/// follows from it.
+#[test]
+fn packed_byte_shaders_give_nearly_the_logits_of_the_reference_that_rounds_activations() {
+    for without in [vec![], vec![Feature::Subgroups]] {
+        let Some(gpu) = open_or_skip(&GpuOptions { without, ..GpuOptions::default() }) else { return };
+        for (what, plan, weights) in models() {
+            let expected = logits(&Reference { quantize_activations: true }, &plan, &weights, KvElement::F16);
+            let distance = Distance::between(&logits(&gpu, &plan, &weights, KvElement::F16), &expected);
+            println!("{what}: max {:.1e} nmse {:.1e}", distance.max, distance.nmse);
+            assert!(distance.max <= 2e-2 && distance.nmse <= 5e-4, "{what}: {distance:?}");
+        }
+    }
+}
+
+/// A model of each architecture, in formats whose linears are fused and not.
+fn models() -> Vec<(String, Arc<Plan>, Vec<Bytes>)> {
+    let folder = tempfile::tempdir().unwrap();
+    let formats = [Format::Q8_0, Format::Q4_0];
+    let all = architectures().flat_map(|name| formats.map(|format| (name, format)));
+    all.map(|(name, format)| {
+        let path = folder.path().join("tiny.gguf");
+        Tiny { format, ..Tiny::new(name) }.write(&path).unwrap();
+        let gguf = Gguf::parse(std::fs::read(&path).unwrap().into()).unwrap();
+        let model = Model::from_gguf(&gguf).unwrap();
+        (format!("{name} {format}"), Arc::clone(model.plan()), model.weights().to_vec())
+    })
+    .collect()
+}
+
+/// The logits of every token of all batches.
+fn logits(backend: &dyn Backend, plan: &Arc<Plan>, weights: &[Bytes], element: KvElement) -> Vec<f32> {
+    let totals = [0, 1].map(|s| BATCHES.iter().map(|added| added[s]).sum::<usize>());
+    let n_pages: usize = totals.iter().map(|n| n.div_ceil(PAGE_LEN)).sum();
+    let n_groups = plan.kv_groups().len();
+    let kv = KvConfig { page_len: PAGE_LEN, n_pages: vec![n_pages; n_groups], element };
+    let most = BATCHES.iter().map(|added| added.iter().sum()).max().unwrap();
+    let config = ExecConfig { kv, max_tokens: most, max_outputs: most };
+    let mut executor = backend.prepare(plan, weights, &config).unwrap();
+    let mut lengths = [0; 2];
+    let mut all = Vec::new();
+    for added in BATCHES {
+        let mut batch = Batch::new();
+        for s in 0..2 {
+            // The pages of both sequences alternate.
+            let table: PageTable = (0..totals[s].div_ceil(PAGE_LEN)).map(|i| Some(page(i, s, totals))).collect();
+            let sequence = batch.add_sequence(vec![table; n_groups]);
+            for position in lengths[s]..lengths[s] + added[s] {
+                let token = (7 * position + 31 * s) as u32 % 250;
+                batch.add_token(sequence, token, position as u32, true);
+            }
+            lengths[s] += added[s];
+        }
+        let mut outputs = [vec![f32::NAN; 7]];
+        executor.run(&batch, &[], &mut outputs).unwrap();
+        let [logits] = outputs;
+        all.extend(logits);
+    }
+    all
+}
+
+/// The page of a sequence's positions `PAGE_LEN * i..`.
+fn page(i: usize, sequence: usize, totals: [usize; 2]) -> Page {
+    let shared = totals[0].min(totals[1]).div_ceil(PAGE_LEN);
+    Page(if i < shared { 2 * i + sequence } else { shared + i } as u32)
+}
