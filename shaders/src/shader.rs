@@ -31,6 +31,15 @@ pub enum Shader {
         /// What becomes of the sums.
         epilogue: Epilogue,
     },
+    /// The activation of one weight times a few rows of 8-bit activations, times that of another, in 8 bits.
+    GatedQuantized {
+        /// How both weights are stored: as for [`Epilogue::Gate`].
+        weights: Weights,
+        /// The non-linearity.
+        activation: Activation,
+        /// Most rows of activations.
+        columns: u32,
+    },
     /// Activations to 8 bits.
     Quantize,
     /// Token lookup.
@@ -74,9 +83,16 @@ pub enum Shader {
         queries: u32,
         /// Half of the values of a head.
         head_pairs: u32,
+        /// Whether the result is made 8 bits at once; heads are then whole blocks of 32.
+        quantized: bool,
     },
     /// The splits of attention put together.
-    Merge,
+    Merge {
+        /// Half of the values of a head.
+        head_pairs: u32,
+        /// As in [`Shader::Attention`].
+        quantized: bool,
+    },
     /// Activation of the gate, times the other half.
     Gate {
         /// The non-linearity.
@@ -193,11 +209,17 @@ impl Shader {
             Shader::Matmul { weights, activations, epilogue } => {
                 format!("gpu-matmul-{}x{}{}", weights.name(), activations.name(), epilogue.name())
             }
+            Shader::GatedQuantized { weights, columns, .. } => {
+                format!("gpu-gated_quantized-{}xa8-{columns}", weights.name())
+            }
             Shader::Embed { weights } => format!("gpu-embed-{}", weights.name()),
             Shader::RmsNorm { reduce, .. } | Shader::RmsNormQuantized { reduce, .. } => {
                 format!("gpu-{}-{}", self.entry(), reduce.name())
             }
-            Shader::Attention { queries, kv, .. } => format!("gpu-attention-{}-{queries}", kv.name()),
+            Shader::Attention { queries, kv, quantized, .. } => {
+                format!("gpu-attention-{}-{queries}{}", kv.name(), if quantized { "-quantized" } else { "" })
+            }
+            Shader::Merge { quantized: true, .. } => "gpu-merge-quantized".to_owned(),
             Shader::KvWrite { kv } | Shader::RopeKv { kv } => format!("gpu-{}-{}", self.entry(), kv.name()),
             _ => format!("gpu-{}", self.entry()),
         }
@@ -208,6 +230,7 @@ impl Shader {
         match self {
             Shader::Matvec { .. } => "matvec",
             Shader::Matmul { .. } => "matmul",
+            Shader::GatedQuantized { .. } => "gated_quantized",
             Shader::Quantize => "quantize",
             Shader::Embed { .. } => "embed",
             Shader::Select => "select_rows",
@@ -217,7 +240,7 @@ impl Shader {
             Shader::RopeKv { .. } => "rope_kv",
             Shader::KvWrite { .. } => "kv_write",
             Shader::Attention { .. } => "attention",
-            Shader::Merge => "merge",
+            Shader::Merge { .. } => "merge",
             Shader::Gate { .. } => "gated",
             Shader::Add => "add",
             Shader::Scale => "scale",
@@ -245,7 +268,11 @@ impl Shader {
                 [Params].into_iter().chain(planes).chain([Write(4)]).collect()
             }
             Shader::Quantize => vec![Params, Read(1), Write(2), Write(3)],
-            Shader::Select | Shader::Rope | Shader::Merge | Shader::Scale | Shader::SoftCap | Shader::ReadAll => {
+            Shader::GatedQuantized { weights, .. } => {
+                let planes = (1..=weights.n_planes()).map(Read);
+                [Params].into_iter().chain(planes).chain([Read(4), Read(5), Write(6), Write(7)]).collect()
+            }
+            Shader::Select | Shader::Rope | Shader::Scale | Shader::SoftCap | Shader::ReadAll => {
                 vec![Params, Read(1), Write(2)]
             }
             Shader::RmsNorm { .. } | Shader::Gate { .. } | Shader::Add => vec![Params, Read(1), Read(2), Write(3)],
@@ -253,7 +280,16 @@ impl Shader {
                 vec![Params, Read(1), Read(2), Write(3), Write(4)]
             }
             Shader::RopeKv { .. } => vec![Params, Read(1), Read(2), Read(3), Write(4), Write(5), Write(6)],
-            Shader::Attention { .. } => vec![Params, Read(1), Read(2), Read(3), Write(4), Write(5)],
+            Shader::Attention { quantized, .. } => {
+                let mut bindings = vec![Params, Read(1), Read(2), Read(3), Write(4), Write(5)];
+                bindings.extend(quantized.then_some(Write(6)));
+                bindings
+            }
+            Shader::Merge { quantized, .. } => {
+                let mut bindings = vec![Params, Read(4), Write(5)];
+                bindings.extend(quantized.then_some(Write(6)));
+                bindings
+            }
         }
     }
 

@@ -25,7 +25,9 @@ impl Shader {
     fn multiplies_bytes(&self) -> bool {
         matches!(
             self,
-            Shader::Matvec { activations: Activations::A8, .. } | Shader::Matmul { activations: Activations::A8, .. }
+            Shader::Matvec { activations: Activations::A8, .. }
+                | Shader::Matmul { activations: Activations::A8, .. }
+                | Shader::GatedQuantized { .. }
         )
     }
 
@@ -35,6 +37,8 @@ impl Shader {
                 vec![("THREADS", threads), ("ROWS", rows), ("COLUMNS", columns)]
             }
             Shader::RmsNorm { threads, .. } | Shader::RmsNormQuantized { threads, .. } => vec![("THREADS", threads)],
+            Shader::GatedQuantized { columns, .. } => vec![("COLUMNS", columns)],
+            Shader::Merge { head_pairs, .. } => vec![("HEAD_PAIRS", head_pairs)],
             Shader::Attention { queries, head_pairs, .. } => {
                 let pairs = head_pairs.div_ceil(Shader::ATTENTION_THREADS);
                 vec![
@@ -59,12 +63,20 @@ impl Shader {
                 parts.extend(weights.parts(activations != Activations::A8));
             }
             Shader::Matmul { weights, activations, epilogue } => {
+                parts.push(include_str!("../wgsl/linear/matmul.wgsl"));
                 parts.push(match activations {
-                    Activations::A8 => include_str!("../wgsl/linear/matmul_a8.wgsl"),
-                    Activations::F32 | Activations::Ragged => include_str!("../wgsl/linear/matmul_f32.wgsl"),
+                    Activations::A8 => include_str!("../wgsl/linear/tiles_a8.wgsl"),
+                    Activations::F32 | Activations::Ragged => include_str!("../wgsl/linear/tiles_f32.wgsl"),
                 });
                 parts.extend(linear(activations, epilogue));
                 parts.extend(weights.parts(activations != Activations::A8));
+            }
+            Shader::GatedQuantized { weights, activation, .. } => {
+                parts.push(include_str!("../wgsl/linear/gated_quantized.wgsl"));
+                parts.extend([LINEAR_PARAMS, TWO_ROWS, self::activation(activation)]);
+                parts.extend(columns(Activations::A8));
+                parts.extend([include_str!("../wgsl/quantize/block.wgsl"), include_str!("../wgsl/quantize/to_y.wgsl")]);
+                parts.extend(weights.parts(false));
             }
             Shader::Quantize => parts.extend([include_str!("../wgsl/quantize/quantize.wgsl"), QUANTIZED_BLOCK]),
             Shader::Embed { weights } => {
@@ -82,10 +94,14 @@ impl Shader {
             Shader::Rope => parts.extend([include_str!("../wgsl/rope/rope.wgsl"), TURN]),
             Shader::RopeKv { kv } => parts.extend([include_str!("../wgsl/rope/rope_kv.wgsl"), TURN, self::kv(kv)]),
             Shader::KvWrite { kv } => parts.extend([include_str!("../wgsl/kv/write.wgsl"), self::kv(kv)]),
-            Shader::Attention { kv, .. } => {
+            Shader::Attention { kv, quantized, .. } => {
                 parts.extend([include_str!("../wgsl/attention/attention.wgsl"), ATTENTION_PARAMS, self::kv(kv)]);
+                parts.extend(attention_store(quantized));
             }
-            Shader::Merge => parts.extend([include_str!("../wgsl/attention/merge.wgsl"), ATTENTION_PARAMS]),
+            Shader::Merge { quantized, .. } => {
+                parts.extend([include_str!("../wgsl/attention/merge.wgsl"), ATTENTION_PARAMS]);
+                parts.extend(attention_store(quantized));
+            }
             Shader::Gate { activation } => {
                 parts.extend([include_str!("../wgsl/elements/gate.wgsl"), ELEMENTS, self::activation(activation)])
             }
@@ -100,36 +116,50 @@ impl Shader {
 
 const ATTENTION_PARAMS: &str = include_str!("../wgsl/attention/params.wgsl");
 const ELEMENTS: &str = include_str!("../wgsl/elements/params.wgsl");
-const QUANTIZED_BLOCK: &str = include_str!("../wgsl/quantize/block.wgsl");
+const QUANTIZED_BLOCK: &str =
+    concat!(include_str!("../wgsl/quantize/block.wgsl"), include_str!("../wgsl/quantize/to_x.wgsl"));
 const TURN: &str = include_str!("../wgsl/rope/turn.wgsl");
 
+const LINEAR_PARAMS: &str = include_str!("../wgsl/linear/params.wgsl");
+const TWO_ROWS: &str = include_str!("../wgsl/linear/two_rows.wgsl");
+
 fn linear(activations: Activations, epilogue: Epilogue) -> Vec<&'static str> {
-    let mut parts = vec![include_str!("../wgsl/linear/params.wgsl")];
-    let dot_f32 = include_str!("../wgsl/linear/dot_f32.wgsl");
-    parts.extend(match activations {
-        Activations::F32 => [include_str!("../wgsl/linear/columns_f32.wgsl"), dot_f32],
-        Activations::Ragged => [include_str!("../wgsl/linear/columns_ragged.wgsl"), dot_f32],
-        Activations::A8 => [include_str!("../wgsl/linear/columns_a8.wgsl"), include_str!("../wgsl/linear/dot_a8.wgsl")],
-    });
+    let mut parts = vec![LINEAR_PARAMS];
+    parts.extend(columns(activations));
     let one_row = include_str!("../wgsl/linear/one_row.wgsl");
     match epilogue {
         Epilogue::Store => parts.extend([one_row, include_str!("../wgsl/linear/store.wgsl")]),
         Epilogue::Bias => parts.extend([one_row, include_str!("../wgsl/linear/store_biased.wgsl")]),
         Epilogue::Add => parts.extend([one_row, include_str!("../wgsl/linear/store_added.wgsl")]),
         Epilogue::Three => parts.extend([one_row, include_str!("../wgsl/linear/store_three.wgsl")]),
-        Epilogue::Gate(activation) => parts.extend([
-            include_str!("../wgsl/linear/two_rows.wgsl"),
-            include_str!("../wgsl/linear/store.wgsl"),
-            self::activation(activation),
-        ]),
+        Epilogue::Gate(activation) => {
+            parts.extend([TWO_ROWS, include_str!("../wgsl/linear/store.wgsl"), self::activation(activation)])
+        }
     }
     parts
+}
+
+fn columns(activations: Activations) -> [&'static str; 2] {
+    let dot_f32 = include_str!("../wgsl/linear/dot_f32.wgsl");
+    match activations {
+        Activations::F32 => [include_str!("../wgsl/linear/columns_f32.wgsl"), dot_f32],
+        Activations::Ragged => [include_str!("../wgsl/linear/columns_ragged.wgsl"), dot_f32],
+        Activations::A8 => [include_str!("../wgsl/linear/columns_a8.wgsl"), include_str!("../wgsl/linear/dot_a8.wgsl")],
+    }
 }
 
 fn activation(activation: Activation) -> &'static str {
     match activation {
         Activation::Silu => include_str!("../wgsl/elements/silu.wgsl"),
         Activation::GeluTanh => include_str!("../wgsl/elements/gelu_tanh.wgsl"),
+    }
+}
+
+fn attention_store(quantized: bool) -> Vec<&'static str> {
+    if quantized {
+        vec![include_str!("../wgsl/attention/store_quantized.wgsl"), QUANTIZED_BLOCK]
+    } else {
+        vec![include_str!("../wgsl/attention/store.wgsl")]
     }
 }
 

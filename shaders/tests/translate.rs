@@ -9,7 +9,7 @@ use naga::{AddressSpace, Module, StorageAccess};
 use silhak_shaders::{Activation, Activations, Binding, Epilogue, Kv, Reduce, Shader, Weights};
 
 fn variants() -> Vec<Shader> {
-    let mut all = vec![Shader::Quantize, Shader::Select, Shader::Rope, Shader::Merge];
+    let mut all = vec![Shader::Quantize, Shader::Select, Shader::Rope];
     all.extend([Shader::Add, Shader::Scale, Shader::SoftCap, Shader::ReadAll]);
     all.extend([Activation::Silu, Activation::GeluTanh].map(|activation| Shader::Gate { activation }));
     for reduce in [Reduce::Tree, Reduce::Subgroups] {
@@ -18,12 +18,20 @@ fn variants() -> Vec<Shader> {
     }
     for kv in [Kv::F16, Kv::F32] {
         all.extend([Shader::KvWrite { kv }, Shader::RopeKv { kv }]);
-        for (queries, head_pairs) in [(4, 4), (8, 32), (16, 64), (8, 128)] {
-            all.push(Shader::Attention { kv, queries, head_pairs });
+        for (queries, head_pairs) in [(4, 4), (8, 32), (16, 64), (4, 128)] {
+            let is_whole_blocks = |quantized: &bool| !quantized || head_pairs % 16 == 0;
+            for quantized in [false, true].into_iter().filter(is_whole_blocks) {
+                all.push(Shader::Attention { kv, queries, head_pairs, quantized });
+                all.push(Shader::Merge { head_pairs, quantized });
+            }
         }
     }
     for weights in Weights::ALL {
         all.push(Shader::Embed { weights });
+        if weights.is_quantized() {
+            let activation = Activation::Silu;
+            all.extend([1, 8].map(|columns| Shader::GatedQuantized { weights, activation, columns }));
+        }
         for activations in [Activations::F32, Activations::Ragged, Activations::A8] {
             if activations == Activations::A8 && !weights.is_quantized() {
                 continue;

@@ -47,19 +47,38 @@ fn packed_byte_shaders_give_nearly_the_logits_of_the_reference_that_rounds_activ
     }
 }
 
+/// Every format in what fusion makes of a layer.
+#[test]
+fn every_format_gives_nearly_the_logits_of_the_reference_that_rounds_activations() {
+    let Some(gpu) = open_or_skip(&GpuOptions::default()) else { return };
+    for &format in Format::ALL.iter().filter(|format| format.block_len() > 1) {
+        let wide = Tiny { format, n_embd: 256, n_ff: 512, n_layers: 1, head_dim: 64, ..Tiny::new("llama") };
+        let (plan, weights) = model(&wide);
+        let expected = logits(&Reference { quantize_activations: true }, &plan, &weights, KvElement::F16);
+        let distance = Distance::between(&logits(&gpu, &plan, &weights, KvElement::F16), &expected);
+        println!("{format}: max {:.1e} nmse {:.1e}", distance.max, distance.nmse);
+        assert!(distance.max <= 2e-2 && distance.nmse <= 5e-4, "{format}: {distance:?}");
+    }
+}
+
 /// A model of each architecture, in formats whose linears are fused and not.
 fn models() -> Vec<(String, Arc<Plan>, Vec<Bytes>)> {
-    let folder = tempfile::tempdir().unwrap();
     let formats = [Format::Q8_0, Format::Q4_0];
     let all = architectures().flat_map(|name| formats.map(|format| (name, format)));
     all.map(|(name, format)| {
-        let path = folder.path().join("tiny.gguf");
-        Tiny { format, ..Tiny::new(name) }.write(&path).unwrap();
-        let gguf = Gguf::parse(std::fs::read(&path).unwrap().into()).unwrap();
-        let model = Model::from_gguf(&gguf).unwrap();
-        (format!("{name} {format}"), Arc::clone(model.plan()), model.weights().to_vec())
+        let (plan, weights) = model(&Tiny { format, ..Tiny::new(name) });
+        (format!("{name} {format}"), plan, weights)
     })
     .collect()
+}
+
+fn model(tiny: &Tiny) -> (Arc<Plan>, Vec<Bytes>) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tiny.gguf");
+    tiny.write(&path).unwrap();
+    let gguf = Gguf::parse(std::fs::read(&path).unwrap().into()).unwrap();
+    let model = Model::from_gguf(&gguf).unwrap();
+    (Arc::clone(model.plan()), model.weights().to_vec())
 }
 
 /// The logits of every token of all batches.

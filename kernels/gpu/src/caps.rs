@@ -62,4 +62,17 @@ impl Caps {
             max_bindings: limits.max_storage_buffers_per_shader_stage,
         }
     }
+
+    /// A device that has everything, for tests of choices.
+    #[cfg(test)]
+    pub(crate) fn example() -> Self {
+        Caps {
+            subgroups: true,
+            packed_dot: true,
+            max_binding: 1 << 27,
+            max_buffer: 1 << 30,
+            max_workgroups: 65535,
+            max_bindings: 16,
+        }
+    }
 }

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use silhak_ops::{Access, Activation, KvId, Op, Plan, Rope, ValueId, WeightId};
+use silhak_quant::planar::GROUP;
 use silhak_shaders::{Activations, Epilogue};
 
 use crate::weights::shader_weights;
@@ -22,8 +23,11 @@ pub(crate) enum Fused {
     LinearAdd { x: ValueId, weight: WeightId, residual: ValueId, out: ValueId },
     /// Two or three linears of the same value, with weights of the same format.
     Linears { x: ValueId, parts: Vec<Part> },
-    /// Two linears of the same value, the activation of one times the other.
-    Gated { x: ValueId, gate: WeightId, up: WeightId, activation: Activation, out: ValueId },
+    /// Two linears of the same value, the activation of one times the other; `quantized` where the result is only wanted
+    /// in 8 bits.
+    Gated { x: ValueId, gate: WeightId, up: WeightId, activation: Activation, out: ValueId, quantized: bool },
+    /// Attention whose result is only wanted in 8 bits.
+    AttentionQuantized { layer: KvId, q: ValueId, scale: f32, out: ValueId },
     /// The rotation of queries and keys, and the writing of keys and values.
     RopeKv { layer: KvId, q: ValueId, k: ValueId, v: ValueId, head_dim: usize, rope: Rope, out: ValueId },
 }
@@ -58,6 +62,7 @@ impl Fused {
         let (reads, writes) = match self {
             Fused::Op(op) => (op.reads().collect(), op.writes().into_iter().collect()),
             Fused::NormQuantized { x, .. } => (vec![*x], vec![]),
+            Fused::AttentionQuantized { q, .. } => (vec![*q], vec![]),
             Fused::LinearAdd { x, residual, out, .. } => (vec![*x, *residual], vec![*out]),
             Fused::Linears { x, parts } => (vec![*x], parts.iter().map(|part| part.out).collect()),
             Fused::Gated { x, out, .. } => (vec![*x], vec![*out]),
@@ -95,6 +100,7 @@ impl<'a> Fuser<'a> {
                 self.gated(x, part).or_else(|| self.linear_add(i, x, part)).or_else(|| self.linears(i, x, part))
             }
             Op::Rope { .. } => self.rope_kv(i),
+            Op::Attention { layer, q, scale, out } => self.attention_quantized(i, layer, q, scale, out),
             _ => None,
         };
         fused.unwrap_or_else(|| (Fused::Op(op.clone()), Vec::new()))
@@ -109,16 +115,34 @@ impl<'a> Fuser<'a> {
         out: ValueId,
     ) -> Option<(Fused, Vec<usize>)> {
         let whole_row = self.plan.weight(weight).cols == self.plan.value(x).width;
+        let fits = whole_row && self.is_only_in_8_bits(i, out);
+        fits.then(|| (Fused::NormQuantized { x, weight, eps, out }, Vec::new()))
+    }
+
+    fn attention_quantized(
+        &self,
+        i: usize,
+        layer: KvId,
+        q: ValueId,
+        scale: f32,
+        out: ValueId,
+    ) -> Option<(Fused, Vec<usize>)> {
+        let whole_blocks = self.plan.kv_layer(layer).head_dim.is_multiple_of(GROUP);
+        let fits = whole_blocks && self.is_only_in_8_bits(i, out);
+        fits.then(|| (Fused::AttentionQuantized { layer, q, scale, out }, Vec::new()))
+    }
+
+    /// Whether the value that op `i` writes is only read in 8 bits.
+    fn is_only_in_8_bits(&self, i: usize, out: ValueId) -> bool {
         let readers = &self.readers[out.index()];
-        let last = *readers.last()?;
+        let Some(&last) = readers.last() else { return false };
         let shape = self.plan.value(out);
         // The 8-bit form must last until it is read: another value of the same shape would take its place.
         let lasts = self.plan.ops()[i..=last].iter().all(|op| match *op {
             Op::Linear { x, .. } => x == out || self.plan.value(x) != shape,
             _ => true,
         });
-        let only_in_8_bits = whole_row && lasts && !self.is_output(out) && readers.iter().all(|&r| self.is_a8(r));
-        only_in_8_bits.then(|| (Fused::NormQuantized { x, weight, eps, out }, Vec::new()))
+        lasts && !self.is_output(out) && readers.iter().all(|&reader| self.is_a8(reader))
     }
 
     /// `activation(gate) * up`, where `part` is either of the two.
@@ -136,7 +160,9 @@ impl<'a> Fuser<'a> {
             && self.alike(gate, up)
             && self.plan.weight(gate).rows == self.plan.weight(up).rows
             && self.plan.weight(gate).rows.is_multiple_of(Epilogue::RUN);
-        fits.then(|| (Fused::Gated { x, gate, up, activation, out }, vec![other_at, at]))
+        let rows = self.plan.weight(gate).rows;
+        let quantized = fits && self.is_a8(other_at) && rows.is_multiple_of(GROUP) && self.is_only_in_8_bits(at, out);
+        fits.then(|| (Fused::Gated { x, gate, up, activation, out, quantized }, vec![other_at, at]))
     }
 
     fn linear_add(&self, i: usize, x: ValueId, part: Part) -> Option<(Fused, Vec<usize>)> {
@@ -226,17 +252,6 @@ mod tests {
 
     use super::*;
 
-    fn caps() -> Caps {
-        Caps {
-            subgroups: true,
-            packed_dot: true,
-            max_binding: 1 << 27,
-            max_buffer: 1 << 30,
-            max_workgroups: 65535,
-            max_bindings: 16,
-        }
-    }
-
     /// A llama layer, its values in `v_format`.
     fn layer(v_format: Format) -> Plan {
         let p = PlanBuilder::new();
@@ -265,7 +280,8 @@ mod tests {
             Fused::NormQuantized { .. } => "norm_quantized",
             Fused::LinearAdd { .. } => "linear_add",
             Fused::Linears { parts, .. } => ["", "", "two_linears", "three_linears"][parts.len()],
-            Fused::Gated { .. } => "gated",
+            Fused::Gated { quantized, .. } => ["gated", "gated_quantized"][usize::from(*quantized)],
+            Fused::AttentionQuantized { .. } => "attention_quantized",
             Fused::RopeKv { .. } => "rope_kv",
         };
         steps.iter().map(name).collect()
@@ -273,29 +289,30 @@ mod tests {
 
     #[test]
     fn a_dense_layer_is_eight_steps() {
-        let steps = fuse(&layer(Format::Q4K), &caps());
+        let steps = fuse(&layer(Format::Q4K), &Caps::example());
         assert_eq!(
             names(&steps),
             [
                 "norm_quantized",
                 "three_linears",
                 "rope_kv",
-                "attention",
+                "attention_quantized",
                 "linear_add",
                 "norm_quantized",
-                "gated",
+                "gated_quantized",
                 "linear_add"
             ]
         );
-        let mixed = names(&fuse(&layer(Format::Q6K), &caps()));
+        let mixed = names(&fuse(&layer(Format::Q6K), &Caps::example()));
         assert_eq!(mixed[1..3], ["two_linears", "linear"]);
     }
 
     #[test]
     fn what_a_device_lacks_is_not_fused() {
-        let floats = names(&fuse(&layer(Format::Q4K), &Caps { packed_dot: false, ..caps() }));
+        let floats = names(&fuse(&layer(Format::Q4K), &Caps { packed_dot: false, ..Caps::example() }));
         assert_eq!(floats[0], "rms_norm");
-        let few = names(&fuse(&layer(Format::Q4K), &Caps { max_bindings: 8, ..caps() }));
+        assert!(floats.contains(&"gated") && floats.contains(&"attention"));
+        let few = names(&fuse(&layer(Format::Q4K), &Caps { max_bindings: 8, ..Caps::example() }));
         assert_eq!(few[1..4], ["linear", "linear", "linear"]);
     }
 
@@ -304,9 +321,12 @@ mod tests {
         for v_format in [Format::Q4K, Format::Q6K, Format::F16] {
             let plan = layer(v_format);
             let mut there: HashSet<ValueId> = plan.inputs().iter().copied().collect();
-            for step in fuse(&plan, &caps()) {
+            for step in fuse(&plan, &Caps::example()) {
                 let Access { reads, writes } = step.access();
-                let in_8_bits = if let Fused::NormQuantized { out, .. } = step { Some(out) } else { None };
+                let in_8_bits = match step {
+                    Fused::NormQuantized { out, .. } | Fused::AttentionQuantized { out, .. } => Some(out),
+                    _ => None,
+                };
                 assert!(reads.iter().all(|value| there.contains(value)), "{step:?}");
                 there.extend(writes.into_iter().chain(in_8_bits));
             }

@@ -33,8 +33,13 @@ pub(crate) fn linear(weights: Weights, activations: Activations, epilogue: Epilo
     if n > FEW {
         return Shader::Matmul { weights, activations, epilogue };
     }
-    let columns = n.max(1).next_power_of_two() as u32;
-    Shader::Matvec { weights, activations, epilogue, reduce: reduce(caps), threads: 64, rows: MATVEC_ROWS, columns }
+    let (reduce, columns) = (reduce(caps), columns(n));
+    Shader::Matvec { weights, activations, epilogue, reduce, threads: 64, rows: MATVEC_ROWS, columns }
+}
+
+/// The columns of the kernel for a few rows of activations.
+pub(crate) fn columns(n: usize) -> u32 {
+    n.clamp(1, FEW).next_power_of_two() as u32
 }
 
 /// How sums over a workgroup are made.
@@ -66,33 +71,25 @@ pub(crate) fn tiling(n_tokens: usize, longest: usize, heads_per_kv: usize) -> Ti
 mod tests {
     use super::*;
 
-    fn caps() -> Caps {
-        Caps {
-            subgroups: true,
-            packed_dot: true,
-            max_binding: 1 << 27,
-            max_buffer: 1 << 30,
-            max_workgroups: 65535,
-            max_bindings: 8,
-        }
-    }
-
     #[test]
     fn integers_meet_integers_and_floats_floats() {
-        let without = Caps { packed_dot: false, ..caps() };
-        assert_eq!(activations(Weights::Q4K, 256, &caps()), Activations::A8);
+        let without = Caps { packed_dot: false, ..Caps::example() };
+        assert_eq!(activations(Weights::Q4K, 256, &Caps::example()), Activations::A8);
         assert_eq!(activations(Weights::Q4K, 256, &without), Activations::F32);
-        assert_eq!(activations(Weights::F16, 64, &caps()), Activations::F32);
-        assert_eq!(activations(Weights::F32, 37, &caps()), Activations::Ragged);
+        assert_eq!(activations(Weights::F16, 64, &Caps::example()), Activations::F32);
+        assert_eq!(activations(Weights::F32, 37, &Caps::example()), Activations::Ragged);
     }
 
     #[test]
     fn few_columns_read_the_weight_once() {
         let of = |n, caps: &Caps| linear(Weights::Q4_0, Activations::A8, Epilogue::Store, n, caps);
-        assert!(matches!(of(1, &caps()), Shader::Matvec { columns: 1, reduce: Reduce::Subgroups, .. }));
-        assert!(matches!(of(3, &caps()), Shader::Matvec { columns: 4, .. }));
-        assert!(matches!(of(8, &Caps { subgroups: false, ..caps() }), Shader::Matvec { reduce: Reduce::Tree, .. }));
-        assert!(matches!(of(9, &caps()), Shader::Matmul { .. }));
+        assert!(matches!(of(1, &Caps::example()), Shader::Matvec { columns: 1, reduce: Reduce::Subgroups, .. }));
+        assert!(matches!(of(3, &Caps::example()), Shader::Matvec { columns: 4, .. }));
+        assert!(matches!(
+            of(8, &Caps { subgroups: false, ..Caps::example() }),
+            Shader::Matvec { reduce: Reduce::Tree, .. }
+        ));
+        assert!(matches!(of(9, &Caps::example()), Shader::Matmul { .. }));
     }
 
     #[test]

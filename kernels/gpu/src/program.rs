@@ -11,6 +11,7 @@ use bytes::Bytes;
 use silhak_ops::{
     Access, Activation, Error, ExecConfig, KvId, Op, Pairing, Plan, Rope, RopeTable, Rows, Scratch, ValueId, WeightId,
 };
+use silhak_quant::planar::GROUP;
 use silhak_shaders::{self as shaders, Activations, Epilogue, Shader};
 use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, BufferBinding};
 
@@ -153,10 +154,18 @@ impl<'a> Compiler<'a> {
                 self.linear(x, &[weight], Epilogue::Add, [self.width(out), 0, 0], after)
             }
             Fused::Linears { x, ref parts } => self.linears(x, parts),
-            Fused::Gated { x, gate, up, activation, out } => {
+            Fused::Gated { x, gate, up, activation, out, quantized: false } => {
                 let after = vec![self.slot(out)];
                 let epilogue = Epilogue::Gate(shader_activation(activation));
                 self.linear(x, &[gate, up], epilogue, [self.width(out), 0, 0], after)
+            }
+            Fused::Gated { x, gate, up, activation, out, quantized: true } => {
+                self.gated_quantized(x, gate, up, shader_activation(activation), out)
+            }
+            Fused::AttentionQuantized { layer, q, scale, out } => {
+                let a8 = self.a8_buffers(out)?;
+                self.attention(layer, q, scale, a8, true);
+                Ok(())
             }
             Fused::RopeKv { layer, q, k, v, head_dim, rope, out } => {
                 let (table, kv) = (self.rope_table(rope)?, self.kv.layer(layer));
@@ -208,7 +217,11 @@ impl<'a> Compiler<'a> {
                 self.push_buffers(work, &params, buffers);
                 Ok(())
             }
-            Op::Attention { layer, q, scale, out } => self.attention(layer, q, scale, out),
+            Op::Attention { layer, q, scale, out } => {
+                let out = vec![self.slot(out)];
+                self.attention(layer, q, scale, out, false);
+                Ok(())
+            }
             Op::Gate { gate, up, activation, out } => {
                 let shader = Shader::Gate { activation: shader_activation(activation) };
                 self.elements(shader, 0.0, &[gate, up, out]);
@@ -355,7 +368,8 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    fn attention(&mut self, layer: KvId, q: ValueId, scale: f32, out: ValueId) -> Result<(), Error> {
+    /// Attention into the buffers `out`: values, or their 8-bit form.
+    fn attention(&mut self, layer: KvId, q: ValueId, scale: f32, out: Vec<Buffer>, quantized: bool) {
         let (shape, kv) = (*self.plan.kv_layer(layer), self.kv.layer(layer));
         let (n_heads, n_kv_heads) = (self.width(q) / shape.head_dim as u32, shape.n_kv_heads as u32);
         let heads_per_kv = n_heads / n_kv_heads;
@@ -369,16 +383,46 @@ impl<'a> Compiler<'a> {
             self.config.kv.page_len as u32,
             scale.to_bits(),
         ];
-        let work = Work::Attention {
-            kv: shader_kv(self.config.kv.element),
-            head_pairs: shape.head_dim as u32 / 2,
-            heads_per_kv,
-            n_kv_heads,
-        };
-        let (q, out, partials) = (self.slot(q), self.slot(out), self.partials.clone());
-        let buffers = vec![q, kv.k.clone(), kv.v.clone(), out.clone(), partials.clone()];
+        let head_pairs = shape.head_dim as u32 / 2;
+        let kv_kind = shader_kv(self.config.kv.element);
+        let work = Work::Attention { kv: kv_kind, head_pairs, heads_per_kv, n_kv_heads, quantized };
+        let read = [self.slot(q), kv.k.clone(), kv.v.clone(), self.partials.clone()];
+        let buffers = read.into_iter().chain(out.iter().cloned()).collect();
         self.push_buffers(work, &params, buffers);
-        self.push_buffers(Work::Merge { n_heads }, &params, vec![partials, out]);
+        let buffers = [self.partials.clone()].into_iter().chain(out).collect();
+        self.push_buffers(Work::Merge { n_heads, head_pairs, quantized }, &params, buffers);
+    }
+
+    /// `activation(gate) * up` in 8 bits: one kernel for few rows, a matmul and a conversion for many.
+    fn gated_quantized(
+        &mut self,
+        x: ValueId,
+        gate: WeightId,
+        up: WeightId,
+        activation: shaders::Activation,
+        out: ValueId,
+    ) -> Result<(), Error> {
+        let matrix = self.matrix(&[gate, up], Some(Epilogue::RUN))?;
+        let (columns, a8) = (self.quantized(x)?, self.a8_buffers(out)?);
+        let (rows, width) = (self.plan.value(out).rows, self.width(out));
+        let weights = matrix.weights;
+        for chunk in &matrix.chunks {
+            let (n_rows, n_out) = (chunk.n_rows, chunk.n_rows / 2);
+            let params = |grid_width| {
+                let first = chunk.first_row / 2;
+                [n_out, matrix.n_groups(), matrix.n_in, first, width, of_outputs(rows), grid_width, 0, 0]
+            };
+            let read = || chunk.planes.iter().chain(&columns).cloned();
+            let few = Work::GatedFew { weights, activation, n_out, rows };
+            let grid_width = work::blocks_width(n_out, &self.device.caps);
+            self.push_buffers(few, &params(grid_width), read().chain(a8.clone()).collect());
+            let many = Work::GatedMany { weights, activation, n_rows, rows };
+            self.push_buffers(many, &params(0), read().chain([self.slot(out)]).collect());
+        }
+        let n_blocks = width / GROUP as u32;
+        let work = Work::PerManyRows { shader: Shader::Quantize, groups: n_blocks.div_ceil(64), rows };
+        let buffers = [self.slot(out)].into_iter().chain(a8).collect();
+        self.push_buffers(work, &[n_blocks, of_outputs(rows)], buffers);
         Ok(())
     }
 

@@ -9,9 +9,8 @@
 @group(0) @binding(1) var<storage, read> q: array<f32>;                // [n_tokens, n_heads, head_dim]
 @group(0) @binding(2) var<storage, read> k_pages: array<KvPair>;       // [n_pages, page_len, n_kv_heads, head_dim / 2]
 @group(0) @binding(3) var<storage, read> v_pages: array<KvPair>;       // likewise
-@group(0) @binding(4) var<storage, read_write> out: array<f32>;        // as q
 // [n_tokens, n_heads, n_splits, head_dim + 2]: sums of values, then highest score and sum of weights.
-@group(0) @binding(5) var<storage, read_write> partials: array<f32>;
+@group(0) @binding(4) var<storage, read_write> partials: array<f32>;
 
 const PARTS: u32 = THREADS / QUERIES; // threads that share the softmax of a query
 const PART_LEN: u32 = THREADS / PARTS;
@@ -93,29 +92,28 @@ fn attention(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) 
     }
     workgroupBarrier();
 
+    let is_alone = n_splits() == 1u;
     for (var i = 0u; i < QUERIES; i++) {
-        if queries[i].end == 0u {
-            continue;
-        }
+        let is_there = queries[i].end != 0u;
         let row = queries[i].token * params.n_heads + queries[i].head;
-        let alone = n_splits() == 1u;
         let partial = (row * n_splits() + workgroup.z) * (params.head_dim + 2u);
         for (var p = 0u; p < PAIRS; p++) {
             let pair = lane + p * THREADS;
-            if pair < n_pairs {
-                if alone {
-                    out[row * params.head_dim + 2u * pair] = sums[i][p].x / sum[i];
-                    out[row * params.head_dim + 2u * pair + 1u] = sums[i][p].y / sum[i];
+            if is_there && pair < n_pairs {
+                if is_alone {
+                    put(row, 2u * pair, sums[i][p].x / sum[i]);
+                    put(row, 2u * pair + 1u, sums[i][p].y / sum[i]);
                 } else {
                     partials[partial + 2u * pair] = sums[i][p].x;
                     partials[partial + 2u * pair + 1u] = sums[i][p].y;
                 }
             }
         }
-        if !alone && lane == 0u {
+        if is_there && !is_alone && lane == 0u {
             partials[partial + params.head_dim] = highest[i];
             partials[partial + params.head_dim + 1u] = sum[i];
         }
+        finish_query(lane, row, is_there && is_alone);
     }
 }
 

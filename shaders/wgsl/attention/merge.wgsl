@@ -1,7 +1,6 @@
 // Puts the splits of attention together: each was relative to its own highest score. One workgroup per query.
 
-@group(0) @binding(1) var<storage, read> partials: array<f32>;  // as attention.wgsl writes them
-@group(0) @binding(2) var<storage, read_write> out: array<f32>; // [n_tokens, n_heads, head_dim]
+@group(0) @binding(4) var<storage, read> partials: array<f32>; // as attention.wgsl writes them
 
 @compute @workgroup_size(64)
 fn merge(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workgroup: vec3<u32>) {
@@ -21,6 +20,7 @@ fn merge(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) work
             sum = fma(fade, partials[at + i], sum);
             weights = fma(fade, partials[at + params.head_dim + 1u], weights);
         }
-        out[row * params.head_dim + i] = sum / weights;
+        put(row, i, sum / weights);
     }
+    finish_query(lane, row, true);
 }

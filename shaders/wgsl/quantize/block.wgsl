@@ -38,7 +38,6 @@ fn store_quantized(i: u32, values: Block) {
 }
 
 fn store_block(i: u32, q: array<u32, 8>, d: u32, sums: vec2<i32>) {
-    x_quants[2u * i] = vec4(q[0], q[1], q[2], q[3]);
-    x_quants[2u * i + 1u] = vec4(q[4], q[5], q[6], q[7]);
-    x_scales[i] = vec2(d, (bitcast<u32>(sums.x) & 0xffffu) | bitcast<u32>(sums.y << 16u));
+    let both_sums = (bitcast<u32>(sums.x) & 0xffffu) | bitcast<u32>(sums.y << 16u);
+    store_words(i, vec4(q[0], q[1], q[2], q[3]), vec4(q[4], q[5], q[6], q[7]), vec2(d, both_sums));
 }

@@ -1,7 +1,8 @@
 //! Which kernel a step runs, and how many workgroups of it: from the sizes of a batch.
 
 use silhak_ops::Rows;
-use silhak_shaders::{Activations, Epilogue, Kv, Shader, Weights};
+use silhak_quant::planar::GROUP;
+use silhak_shaders::{Activation, Activations, Epilogue, Kv, Shader, Weights};
 
 use crate::batch_words::Tiling;
 use crate::{Caps, policy};
@@ -19,9 +20,15 @@ pub(crate) enum Work {
     /// A thread for each value.
     Elements { shader: Shader, width: u32, rows: Rows },
     /// Attention, by tiles and splits.
-    Attention { kv: Kv, head_pairs: u32, heads_per_kv: u32, n_kv_heads: u32 },
+    Attention { kv: Kv, head_pairs: u32, heads_per_kv: u32, n_kv_heads: u32, quantized: bool },
     /// The splits put together, where there are any.
-    Merge { n_heads: u32 },
+    Merge { n_heads: u32, head_pairs: u32, quantized: bool },
+    /// A chunk of a gate and its other half, `n_out` outputs, times few rows of activations, in 8 bits.
+    GatedFew { weights: Weights, activation: Activation, n_out: u32, rows: Rows },
+    /// What [`Work::GatedFew`] leaves to others: so many workgroups for each of many rows.
+    PerManyRows { shader: Shader, groups: u32, rows: Rows },
+    /// Likewise: a chunk of a gate and its other half, `n_rows` rows of the weight, times many rows of activations.
+    GatedMany { weights: Weights, activation: Activation, n_rows: u32, rows: Rows },
 }
 
 /// The sizes of a batch.
@@ -54,17 +61,32 @@ impl Work {
                 let x = n_groups.min(caps.max_workgroups);
                 (shader, [x, n_groups.div_ceil(x.max(1)), 1])
             }
-            Work::Attention { kv, head_pairs, heads_per_kv, n_kv_heads } => {
+            Work::Attention { kv, head_pairs, heads_per_kv, n_kv_heads, quantized } => {
                 let Tiling { tile_tokens, n_splits } = sizes.tiling;
                 let n_queries = heads_per_kv as usize * tile_tokens;
                 let queries = policy::queries(n_queries, head_pairs);
                 let blocks = (n_queries as u32).div_ceil(queries);
-                let shader = Shader::Attention { kv, queries, head_pairs };
+                let shader = Shader::Attention { kv, queries, head_pairs, quantized };
                 (shader, [sizes.n_tiles as u32, n_kv_heads * blocks, n_splits as u32])
             }
-            Work::Merge { n_heads } => {
+            Work::Merge { n_heads, head_pairs, quantized } => {
                 let n = if sizes.tiling.n_splits > 1 { sizes.n_tokens as u32 } else { 0 };
-                (Shader::Merge, [n_heads, n, 1])
+                (Shader::Merge { head_pairs, quantized }, [n_heads, n, 1])
+            }
+            Work::GatedFew { weights, activation, n_out, rows } => {
+                let n = sizes.rows(rows);
+                let shader = Shader::GatedQuantized { weights, activation, columns: policy::columns(n) };
+                let (n_blocks, width) = (n_out / GROUP as u32, blocks_width(n_out, caps));
+                (shader, if n > policy::FEW || n == 0 { [0; 3] } else { [width, n_blocks.div_ceil(width), 1] })
+            }
+            Work::PerManyRows { shader, groups, rows } => {
+                let n = sizes.rows(rows);
+                (shader, [groups, if n > policy::FEW { n as u32 } else { 0 }, 1])
+            }
+            Work::GatedMany { weights, activation, n_rows, rows } => {
+                let epilogue = Epilogue::Gate(activation);
+                let work = Work::Linear { weights, activations: Activations::A8, epilogue, n_rows, rows };
+                return if sizes.rows(rows) > policy::FEW { work.dispatch(sizes, caps) } else { None };
             }
         };
         (x > 0 && y > 0 && z > 0).then_some((shader, [x, y, z]))
@@ -76,11 +98,15 @@ impl Work {
             Work::Linear { weights, activations, epilogue, .. } => {
                 policy::linear(weights, activations, epilogue, 1, caps)
             }
-            Work::PerRow { shader, .. } | Work::Elements { shader, .. } => shader,
-            Work::Attention { kv, head_pairs, .. } => {
-                Shader::Attention { kv, queries: policy::queries(1, head_pairs), head_pairs }
+            Work::PerRow { shader, .. } | Work::PerManyRows { shader, .. } | Work::Elements { shader, .. } => shader,
+            Work::Attention { kv, head_pairs, quantized, .. } => {
+                Shader::Attention { kv, queries: policy::queries(1, head_pairs), head_pairs, quantized }
             }
-            Work::Merge { .. } => Shader::Merge,
+            Work::Merge { head_pairs, quantized, .. } => Shader::Merge { head_pairs, quantized },
+            Work::GatedFew { weights, activation, .. } => Shader::GatedQuantized { weights, activation, columns: 1 },
+            Work::GatedMany { weights, activation, .. } => {
+                Shader::Matmul { weights, activations: Activations::A8, epilogue: Epilogue::Gate(activation) }
+            }
         }
     }
 }
@@ -94,6 +120,11 @@ impl Sizes {
     }
 }
 
+/// Workgroups in x of so many outputs in blocks.
+pub(super) fn blocks_width(n_out: u32, caps: &Caps) -> u32 {
+    (n_out / GROUP as u32).clamp(1, caps.max_workgroups)
+}
+
 /// Workgroups in x of a matvec of so many rows.
 pub(super) fn grid_width(n_rows: u32, caps: &Caps) -> u32 {
     n_rows.div_ceil(policy::MATVEC_ROWS).clamp(1, caps.max_workgroups)
@@ -102,17 +133,6 @@ pub(super) fn grid_width(n_rows: u32, caps: &Caps) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn caps() -> Caps {
-        Caps {
-            subgroups: false,
-            packed_dot: true,
-            max_binding: 1 << 27,
-            max_buffer: 1 << 30,
-            max_workgroups: 65535,
-            max_bindings: 8,
-        }
-    }
 
     fn sizes(n_tokens: usize, n_outputs: usize) -> Sizes {
         Sizes { n_tokens, n_outputs, n_tiles: n_tokens, tiling: policy::tiling(n_tokens, 100, 4) }
@@ -127,18 +147,21 @@ mod tests {
             n_rows,
             rows: Rows::Outputs,
         };
-        assert_eq!(linear(10).dispatch(&sizes(1, 1), &caps()).unwrap().1, [3, 1, 1]);
-        let [x, y, _] = linear(400_000).dispatch(&sizes(1, 1), &caps()).unwrap().1;
+        assert_eq!(linear(10).dispatch(&sizes(1, 1), &Caps::example()).unwrap().1, [3, 1, 1]);
+        let [x, y, _] = linear(400_000).dispatch(&sizes(1, 1), &Caps::example()).unwrap().1;
         assert!(x <= 65535 && x * y >= 100_000);
-        assert_eq!(linear(130).dispatch(&sizes(40, 33), &caps()).unwrap().1, [3, 2, 1]);
-        assert_eq!(linear(10).dispatch(&sizes(4, 0), &caps()), None);
+        assert_eq!(linear(130).dispatch(&sizes(40, 33), &Caps::example()).unwrap().1, [3, 2, 1]);
+        assert_eq!(linear(10).dispatch(&sizes(4, 0), &Caps::example()), None);
     }
 
     #[test]
     fn splits_are_merged_and_one_split_is_not() {
-        let merge = Work::Merge { n_heads: 8 };
-        assert_eq!(merge.dispatch(&sizes(1, 1), &caps()), None);
+        let merge = Work::Merge { n_heads: 8, head_pairs: 32, quantized: true };
+        assert_eq!(merge.dispatch(&sizes(1, 1), &Caps::example()), None);
         let split = Sizes { tiling: Tiling { tile_tokens: 1, n_splits: 4 }, ..sizes(2, 2) };
-        assert_eq!(merge.dispatch(&split, &caps()), Some((Shader::Merge, [8, 2, 1])));
+        assert_eq!(
+            merge.dispatch(&split, &Caps::example()),
+            Some((Shader::Merge { head_pairs: 32, quantized: true }, [8, 2, 1]))
+        );
     }
 }

@@ -5,9 +5,8 @@ const TILE_ROWS: u32 = 64u;
 const TILE_COLUMNS: u32 = 32u;
 const THREADS: u32 = 128u;
 
-// Word-major, so that neighbouring threads read neighbouring places.
-var<workgroup> weight_tile: array<array<vec4<f32>, TILE_ROWS>, 8>;
-var<workgroup> column_tile: array<array<vec4<f32>, TILE_COLUMNS>, 8>;
+// The sums of a thread: rows my_row + 16 r, each with columns my_column + 8 c.
+alias Sums = array<vec4<f32>, 4>;
 
 @compute @workgroup_size(THREADS)
 fn matmul(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workgroup: vec3<u32>) {
@@ -16,33 +15,16 @@ fn matmul(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) wor
     let first_column = workgroup.y * TILE_COLUMNS;
     let my_row = lane % 16u;
     let my_column = lane / 16u;
-    var sums: array<vec4<f32>, 4>;
+    var sums: Sums;
     for (var group = 0u; group < params.n_groups; group++) {
         if lane < TILE_ROWS {
-            let values = load_weights(min(first_row + lane, params.n_rows * ROWS_PER_OUTPUT - 1u), group);
-            for (var w = 0u; w < 8u; w++) {
-                weight_tile[w][lane] = values[w];
-            }
+            put_weights(lane, load_weights(min(first_row + lane, params.n_rows * ROWS_PER_OUTPUT - 1u), group));
         } else if lane < TILE_ROWS + TILE_COLUMNS {
             let column = lane - TILE_ROWS;
-            let values = load_column(min(first_column + column, n - 1u), group);
-            for (var w = 0u; w < 8u; w++) {
-                column_tile[w][column] = values[w];
-            }
+            put_column(column, load_column(min(first_column + column, n - 1u), group));
         }
         workgroupBarrier();
-        for (var w = 0u; w < 8u; w++) {
-            var columns: array<vec4<f32>, 4>;
-            for (var c = 0u; c < 4u; c++) {
-                columns[c] = column_tile[w][my_column + 8u * c];
-            }
-            for (var r = 0u; r < 4u; r++) {
-                let weights = weight_tile[w][my_row + 16u * r];
-                for (var c = 0u; c < 4u; c++) {
-                    sums[r][c] += dot(weights, columns[c]);
-                }
-            }
-        }
+        multiply_tiles(my_row, my_column, &sums);
         workgroupBarrier();
     }
     for (var r = 0u; r < 4u; r += ROWS_PER_OUTPUT) {
