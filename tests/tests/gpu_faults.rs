@@ -1,9 +1,9 @@
 //! What goes wrong with a GPU: every allocation refused in turn, and the device lost before, during and between batches.
 
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use silhak_gpu::GpuOptions;
+use silhak_gpu::{Gpu, GpuOptions};
 use silhak_ops::Error;
 use silhak_tests::gpu::{Subject, open_or_skip};
 
@@ -74,14 +74,7 @@ fn a_device_lost_during_a_batch_ends_the_batch() {
     let mut executor = subject.prepare(&gpu).unwrap();
     let expected = subject.logits(executor.as_mut(), 0, 20).unwrap();
     for wait in [0, 1, 3, 7, 20] {
-        let lose = {
-            let gpu = gpu.clone();
-            thread::spawn(move || {
-                thread::sleep(Duration::from_millis(wait));
-                gpu.lose();
-                Instant::now()
-            })
-        };
+        let lose = lose_after(&gpu, Duration::from_millis(wait));
         let error = loop {
             if let Err(error) = subject.logits(executor.as_mut(), 0, 20) {
                 break error;
@@ -101,13 +94,7 @@ fn a_device_lost_while_weights_are_uploaded_is_an_error_and_can_be_opened_again(
     gpu.lose();
     let expected = subject.logits(subject.prepare(&gpu).unwrap().as_mut(), 0, 20).unwrap();
     for wait in [1, 3, 10] {
-        let lose = {
-            let gpu = gpu.clone();
-            thread::spawn(move || {
-                thread::sleep(Duration::from_millis(wait));
-                gpu.lose();
-            })
-        };
+        let lose = lose_after(&gpu, Duration::from_millis(wait));
         // It is lost during the upload, or the upload was faster.
         match subject.prepare(&gpu) {
             Ok(_) => {}
@@ -129,6 +116,16 @@ fn a_batch_that_does_not_end_is_a_loss() {
         (0..1000).try_for_each(|_| subject.logits(executor.as_mut(), 0, 32).map(drop))
     });
     assert!(error.to_string().contains("did not end within"), "{error}");
+}
+
+/// Loses the device from another thread, which tells when it did.
+fn lose_after(gpu: &Gpu, wait: Duration) -> JoinHandle<Instant> {
+    let gpu = gpu.clone();
+    thread::spawn(move || {
+        thread::sleep(wait);
+        gpu.lose();
+        Instant::now()
+    })
 }
 
 /// The error of what runs on a lost device.
