@@ -104,6 +104,8 @@ pub enum Shader {
     Scale,
     /// A value kept below a cap.
     SoftCap,
+    /// A buffer read and nothing done with it, to measure the memory.
+    ReadAll,
 }
 
 /// How a matmul's activations are stored.
@@ -194,6 +196,9 @@ impl Shader {
     /// Rows of the weight and of the activations that a workgroup of [`Shader::Matmul`] takes.
     pub const MATMUL_TILE: (u32, u32) = (64, 32);
 
+    /// Threads of a workgroup of [`Shader::ReadAll`].
+    pub const READ_THREADS: u32 = 256;
+
     /// The name in logs and benchmarks: `gpu-matvec-q4_kxa8-subgroups-4x1`.
     pub fn name(&self) -> String {
         match *self {
@@ -240,6 +245,7 @@ impl Shader {
             Shader::Add => "add",
             Shader::Scale => "scale",
             Shader::SoftCap => "soft_cap",
+            Shader::ReadAll => "read_all",
         }
     }
 
@@ -266,7 +272,7 @@ impl Shader {
                 let planes = (1..=weights.n_planes()).map(Read);
                 [Params].into_iter().chain(planes).chain([Read(4), Read(5), Write(6), Write(7)]).collect()
             }
-            Shader::Select | Shader::Rope | Shader::Scale | Shader::SoftCap => {
+            Shader::Select | Shader::Rope | Shader::Scale | Shader::SoftCap | Shader::ReadAll => {
                 vec![Params, Read(1), Write(2)]
             }
             Shader::RmsNorm { .. } | Shader::Gate { .. } | Shader::Add => vec![Params, Read(1), Read(2), Write(3)],

@@ -48,6 +48,7 @@ impl Shader {
                     ("PAIRS", pairs),
                 ]
             }
+            Shader::ReadAll => vec![("THREADS", Shader::READ_THREADS)],
             _ => Vec::new(),
         }
     }
@@ -107,6 +108,7 @@ impl Shader {
             Shader::Add => parts.extend([include_str!("../wgsl/elements/add.wgsl"), ELEMENTS]),
             Shader::Scale => parts.extend([include_str!("../wgsl/elements/scale.wgsl"), ELEMENTS]),
             Shader::SoftCap => parts.extend([include_str!("../wgsl/elements/soft_cap.wgsl"), ELEMENTS]),
+            Shader::ReadAll => parts.push(include_str!("../wgsl/read_all.wgsl")),
         }
         parts
     }

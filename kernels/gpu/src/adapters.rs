@@ -1,6 +1,8 @@
 //! Listing and choosing adapters.
 
-use wgpu::{Adapter, Backends, DeviceType, Instance, InstanceDescriptor, InstanceFlags, MemoryBudgetThresholds};
+use wgpu::{
+    Adapter, Backends, DeviceType, Features, Instance, InstanceDescriptor, InstanceFlags, MemoryBudgetThresholds,
+};
 
 use crate::{GpuError, memory};
 
@@ -17,6 +19,10 @@ pub struct AdapterInfo {
     pub driver: String,
     /// Whether it has subgroup operations.
     pub subgroups: bool,
+    /// Fewest and most lanes of a subgroup, where it has them.
+    pub subgroup_sizes: Option<(u32, u32)>,
+    /// Whether shaders can calculate with half floats.
+    pub f16: bool,
     /// Most bytes of a buffer that a kernel can see at once.
     pub max_binding: u64,
     /// Bytes of the memory that it works in, where the API tells them.
@@ -58,13 +64,13 @@ fn instance_of(backends: Backends) -> Instance {
     Instance::new(descriptor)
 }
 
-/// The adapter whose name contains `wanted`, in any case; without a name the first that is not software, or the first.
+/// The adapter whose name is `wanted`, or else contains it, in any case; without a name the first that is not software, or the first.
 pub(crate) fn choose(instance: &Instance, wanted: Option<&str>) -> Result<Adapter, GpuError> {
     let adapters = sorted(instance);
     let Some(wanted) = wanted else { return adapters.into_iter().next().ok_or(GpuError::NoAdapter) };
     let names: Vec<String> = adapters.iter().map(|adapter| adapter.get_info().name).collect();
-    let is_wanted = |name: &String| name.to_lowercase().contains(&wanted.to_lowercase());
-    match names.iter().position(is_wanted) {
+    let has_wanted = |name: &String| name.to_lowercase().contains(&wanted.to_lowercase());
+    match names.iter().position(|name| name == wanted).or_else(|| names.iter().position(has_wanted)) {
         Some(at) => adapters.into_iter().nth(at).ok_or(GpuError::NoAdapter),
         None if names.is_empty() => Err(GpuError::NoAdapter),
         None => Err(GpuError::UnknownAdapter { wanted: wanted.into(), there: names.join(", ") }),
@@ -72,13 +78,16 @@ pub(crate) fn choose(instance: &Instance, wanted: Option<&str>) -> Result<Adapte
 }
 
 pub(crate) fn info(adapter: &Adapter) -> AdapterInfo {
-    let info = adapter.get_info();
+    let (info, features) = (adapter.get_info(), adapter.features());
+    let subgroups = features.contains(Features::SUBGROUP);
     AdapterInfo {
         kind: kind(info.device_type).1,
         api: info.backend.to_string(),
         driver: [info.driver, info.driver_info].join(" ").trim().to_owned(),
         name: info.name,
-        subgroups: adapter.features().contains(wgpu::Features::SUBGROUP),
+        subgroups,
+        subgroup_sizes: subgroups.then_some((info.subgroup_min_size, info.subgroup_max_size)),
+        f16: features.contains(Features::SHADER_F16),
         max_binding: adapter.limits().max_storage_buffer_binding_size,
         memory: memory::bytes(adapter),
     }

@@ -34,6 +34,23 @@ pub enum GpuError {
         /// Its size.
         bytes: u64,
     },
+    /// A buffer does not fit into the memory that may be used.
+    #[error(
+        "{what} takes {bytes} bytes on {adapter}, where {used} of at most {limit} are in use; allow more, put fewer layers \
+         there, or try a smaller context (`--ctx`)"
+    )]
+    OverBudget {
+        /// The adapter's name.
+        adapter: String,
+        /// What the buffer was for.
+        what: &'static str,
+        /// Its size.
+        bytes: u64,
+        /// What is in use.
+        used: u64,
+        /// What may be in use.
+        limit: u64,
+    },
     /// Something does not fit what the adapter can do at all.
     #[error("{adapter}: {what} takes {needed} bytes in one binding, and it allows {most}; use `--device cpu`")]
     Binding {
@@ -46,8 +63,8 @@ pub enum GpuError {
         /// Bytes that the adapter allows.
         most: u64,
     },
-    /// The device was lost: the driver was reset, or the card removed.
-    #[error("{adapter} was lost ({reason}); load the model again")]
+    /// The device was lost: the driver was reset, the card removed, or a batch did not end.
+    #[error("{adapter} was lost ({reason})")]
     Lost {
         /// The adapter's name.
         adapter: String,
@@ -69,7 +86,10 @@ pub enum GpuError {
 impl From<GpuError> for Error {
     fn from(error: GpuError) -> Self {
         match error {
-            GpuError::OutOfMemory { what, bytes, .. } => Error::OutOfMemory { what, bytes: bytes as usize },
+            GpuError::OutOfMemory { what, bytes, .. } | GpuError::OverBudget { what, bytes, .. } => {
+                Error::OutOfMemory { what, bytes: bytes as usize }
+            }
+            GpuError::Lost { .. } => Error::DeviceLost { backend: "gpu".into(), message: error.to_string() },
             other => Error::Backend { backend: "gpu".into(), message: other.to_string() },
         }
     }

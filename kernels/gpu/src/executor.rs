@@ -3,18 +3,22 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use silhak_ops::{Batch, Error, ExecConfig, Executor, KvGroup, MemoryUse, Page, Plan, Rows, ValueId};
+use silhak_ops::{Batch, Error, ExecConfig, Executor, KernelTime, KvGroup, MemoryUse, Page, Plan, Rows, ValueId};
+use silhak_shaders::Shader;
 use wgpu::{
-    BindGroup, BindGroupDescriptor, BindGroupEntry, Buffer, CommandEncoderDescriptor, ComputePassDescriptor,
-    ComputePipeline,
+    BindGroup, BindGroupDescriptor, BindGroupEntry, CommandEncoder, CommandEncoderDescriptor, ComputePass,
+    ComputePassDescriptor, ComputePassTimestampWrites, ComputePipeline,
 };
 
 use crate::GpuError;
 use crate::batch_words::batch_words;
+use crate::buffer::Buffer;
 use crate::device::Device;
+use crate::gpu::Opened;
 use crate::kv::KvStore;
 use crate::pipelines::Pipelines;
 use crate::policy;
+use crate::profile::Profiler;
 use crate::program::{Compiler, Program, Sizes};
 use crate::readback::Readback;
 
@@ -31,6 +35,7 @@ pub(crate) struct GpuExecutor {
     recipe: Option<Recipe>,
     batch: BatchBuffer,
     readback: Readback,
+    profiler: Option<Profiler>,
     memory: MemoryUse,
 }
 
@@ -43,26 +48,30 @@ struct Recipe {
 struct Dispatch {
     /// The step whose bind group it takes.
     step: usize,
+    shader: Shader,
     pipeline: ComputePipeline,
     workgroups: [u32; 3],
 }
 
 impl GpuExecutor {
     pub(crate) fn new(
-        device: &Arc<Device>,
-        pipelines: &Arc<Pipelines>,
+        opened: &Opened,
         plan: &Arc<Plan>,
         weights: &[Bytes],
         config: &ExecConfig,
         memory: MemoryUse,
     ) -> Result<Self, Error> {
         plan.check_weights(weights)?;
+        let Opened { device, pipelines } = opened;
         let groups = plan.kv_groups();
         let kv = KvStore::new(device, plan, &groups, &config.kv)?;
         let program = Compiler::new(device, plan, weights, config, &kv)?.program()?;
+        let profiler = if device.timestamps { Some(Profiler::new(device, program.steps.len())?) } else { None };
+        let bytes = output_bytes(plan, config.max_tokens, config.max_outputs);
         let mut executor = GpuExecutor {
             recipe: None,
-            readback: Readback::new(device, output_bytes(plan, config.max_tokens, config.max_outputs))?,
+            readback: Readback::new(device, bytes + profiler.as_ref().map_or(0, Profiler::bytes))?,
+            profiler,
             batch: BatchBuffer::new(device, pipelines, BatchBuffer::FIRST_BYTES)?,
             device: Arc::clone(device),
             pipelines: Arc::clone(pipelines),
@@ -92,7 +101,7 @@ impl GpuExecutor {
         let mut dispatches = Vec::with_capacity(self.program.steps.len());
         for (i, step) in self.program.steps.iter().enumerate() {
             if let Some((shader, workgroups)) = step.work.dispatch(&sizes, &self.device.caps) {
-                dispatches.push(Dispatch { step: i, pipeline: self.pipelines.get(shader)?, workgroups });
+                dispatches.push(Dispatch { step: i, shader, pipeline: self.pipelines.get(shader)?, workgroups });
             }
         }
         self.recipe = Some(Recipe { sizes, dispatches });
@@ -112,6 +121,30 @@ impl GpuExecutor {
         }
         Ok(())
     }
+
+    /// The dispatches of the recipe: in one pass, or where they are timed in a pass each.
+    fn encode(&mut self, encoder: &mut CommandEncoder) {
+        let dispatches = self.recipe.iter().flat_map(|recipe| &recipe.dispatches);
+        let run = |pass: &mut ComputePass<'_>, Dispatch { step, pipeline, workgroups: [x, y, z], .. }: &Dispatch| {
+            pass.set_pipeline(pipeline);
+            pass.set_bind_group(0, &self.program.steps[*step].bind_group, &[]);
+            pass.dispatch_workgroups(*x, *y, *z);
+        };
+        match &mut self.profiler {
+            None => {
+                let mut pass = self.batch.pass(encoder, None);
+                dispatches.for_each(|dispatch| run(&mut pass, dispatch));
+            }
+            Some(profiler) => {
+                profiler.begin();
+                for dispatch in dispatches {
+                    let weight_bytes = self.program.steps[dispatch.step].weight_bytes();
+                    let timestamps = profiler.next(dispatch.shader, weight_bytes);
+                    run(&mut self.batch.pass(encoder, timestamps), dispatch);
+                }
+            }
+        }
+    }
 }
 
 impl Executor for GpuExecutor {
@@ -122,30 +155,25 @@ impl Executor for GpuExecutor {
         let (words, n_tiles) = batch_words(batch, &self.program.ropes, self.groups.len(), tiling);
         self.batch.write(&self.device, &self.pipelines, &words)?;
         for (&id, input) in self.plan.inputs().iter().zip(inputs) {
-            self.device.write(self.program.slot(id), 0, bytemuck::cast_slice(input));
+            self.device.write(self.program.slot(id), 0, bytemuck::cast_slice(input))?;
         }
 
         let (n_tokens, n_outputs) = (batch.n_tokens(), batch.n_outputs());
         self.prepare_recipe(Sizes { n_tokens, n_outputs, n_tiles, tiling })?;
         let mut encoder = self.device.device.create_command_encoder(&CommandEncoderDescriptor::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor::default());
-            pass.set_bind_group(1, &self.batch.bind_group, &[]);
-            for Dispatch { step, pipeline, workgroups: [x, y, z] } in self.recipe.iter().flat_map(|r| &r.dispatches) {
-                pass.set_pipeline(pipeline);
-                pass.set_bind_group(0, &self.program.steps[*step].bind_group, &[]);
-                pass.dispatch_workgroups(*x, *y, *z);
-            }
-        }
+        self.encode(&mut encoder);
         let mut end = 0;
         for (&id, output) in self.plan.outputs().iter().zip(outputs.iter_mut()) {
             let value = self.plan.value(id);
             let n_rows = if value.rows == Rows::Tokens { n_tokens } else { n_outputs };
             output.resize(value.width * n_rows, 0.0);
             let bytes = 4 * output.len() as u64;
-            if bytes > 0 {
-                self.readback.take(&mut encoder, self.program.slot(id), end, bytes);
-            }
+            self.readback.take(&mut encoder, self.program.slot(id), end, bytes);
+            end += bytes;
+        }
+        if let Some(profiler) = &self.profiler {
+            let (timestamps, bytes) = profiler.resolve(&mut encoder);
+            self.readback.take(&mut encoder, timestamps, end, bytes);
             end += bytes;
         }
         self.readback.submit_and_read(&self.device, encoder, end, |mut bytes| {
@@ -153,6 +181,9 @@ impl Executor for GpuExecutor {
                 let (mine, rest) = bytes.split_at(4 * output.len());
                 output.copy_from_slice(bytemuck::cast_slice(mine));
                 bytes = rest;
+            }
+            if let Some(profiler) = &mut self.profiler {
+                profiler.add(bytes);
             }
         })?;
         Ok(())
@@ -165,10 +196,14 @@ impl Executor for GpuExecutor {
     fn memory(&self) -> MemoryUse {
         self.memory
     }
+
+    fn profile(&mut self) -> Vec<KernelTime> {
+        self.profiler.as_mut().map(Profiler::take).unwrap_or_default()
+    }
 }
 
 /// The words of the batch, on the device.
-struct BatchBuffer {
+pub(crate) struct BatchBuffer {
     buffer: Buffer,
     bind_group: BindGroup,
 }
@@ -176,7 +211,7 @@ struct BatchBuffer {
 impl BatchBuffer {
     const FIRST_BYTES: u64 = 64 << 10;
 
-    fn new(device: &Device, pipelines: &Pipelines, bytes: u64) -> Result<Self, Error> {
+    pub(crate) fn new(device: &Device, pipelines: &Pipelines, bytes: u64) -> Result<Self, GpuError> {
         let buffer = device.storage("a batch", bytes)?;
         let entries = [BindGroupEntry { binding: 0, resource: buffer.as_entire_binding() }];
         let layout = &pipelines.batch_layout;
@@ -185,14 +220,24 @@ impl BatchBuffer {
         Ok(BatchBuffer { buffer, bind_group })
     }
 
+    /// A pass whose kernels know the batch.
+    pub(crate) fn pass<'a>(
+        &self,
+        encoder: &'a mut CommandEncoder,
+        timestamp_writes: Option<ComputePassTimestampWrites<'_>>,
+    ) -> ComputePass<'a> {
+        let mut pass = encoder.begin_compute_pass(&ComputePassDescriptor { label: None, timestamp_writes });
+        pass.set_bind_group(1, &self.bind_group, &[]);
+        pass
+    }
+
     /// Writes the words; the buffer grows where they need more.
     fn write(&mut self, device: &Device, pipelines: &Pipelines, words: &[u32]) -> Result<(), Error> {
         let bytes = size_of_val(words) as u64;
         if bytes > self.buffer.size() {
             *self = BatchBuffer::new(device, pipelines, bytes.next_power_of_two())?;
         }
-        device.write(&self.buffer, 0, bytemuck::cast_slice(words));
-        Ok(())
+        Ok(device.write(&self.buffer, 0, bytemuck::cast_slice(words))?)
     }
 }
 

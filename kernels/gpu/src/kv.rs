@@ -2,8 +2,9 @@
 
 use silhak_ops::{Error, KvConfig, KvElement, KvGroup, KvId, Page, Plan};
 use silhak_shaders::Kv;
-use wgpu::{Buffer, BufferUsages, CommandEncoderDescriptor};
+use wgpu::{BufferUsages, CommandEncoderDescriptor};
 
+use crate::buffer::Buffer;
 use crate::device::Device;
 
 const WHAT: &str = "keys and values";

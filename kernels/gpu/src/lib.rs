@@ -4,28 +4,38 @@
 //! once, split into planes that a GPU reads well ([`silhak_quant::planar`]); pipelines and bind groups are made once; a
 //! batch is one write to the GPU, one compute pass and one submission.
 //!
+//! A device may refuse any buffer, and may be lost at any time. Both are typed errors; after a loss the next batch opens the
+//! device again and uploads the weights again, and only the keys and values have to be made anew.
+//!
 //! Nothing is assumed of a card: what it has stands in its [`Caps`], and [`GpuOptions`] can switch off each of them.
 
 #![deny(unsafe_code)]
 
 mod adapters;
+mod bandwidth;
 mod batch_words;
+mod budget;
 mod buffer;
 mod caps;
 mod device;
 mod error;
 mod executor;
+mod faults;
 mod fuse;
 mod gpu;
 mod kv;
+mod lasting;
 mod memory;
 mod pipelines;
 mod policy;
+mod profile;
 mod program;
 mod readback;
+mod stored;
 mod weights;
 
 pub use adapters::{AdapterInfo, adapters};
+pub use budget::GpuMemory;
 pub use caps::{Caps, Feature};
 pub use error::GpuError;
 pub use gpu::{Gpu, GpuOptions};

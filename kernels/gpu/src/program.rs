@@ -13,8 +13,9 @@ use silhak_ops::{
 };
 use silhak_quant::planar::GROUP;
 use silhak_shaders::{self as shaders, Activations, Epilogue, Shader};
-use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, Buffer, BufferBinding};
+use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, BufferBinding};
 
+use crate::buffer::Buffer;
 use crate::device::Device;
 use crate::fuse::{Fused, Part, fuse};
 use crate::kv::{KvStore, shader_kv};
@@ -28,6 +29,15 @@ pub(crate) use work::{Sizes, Work};
 pub(crate) struct Step {
     pub(crate) work: Work,
     pub(crate) bind_group: BindGroup,
+    /// What the bind group holds, in its order.
+    buffers: Vec<Buffer>,
+}
+
+impl Step {
+    /// Bytes of the weights that it multiplies with.
+    pub(crate) fn weight_bytes(&self) -> u64 {
+        self.buffers.iter().filter(|buffer| buffer.what == weights::WHAT).map(|buffer| buffer.size()).sum()
+    }
 }
 
 /// Everything that is made once per model.
@@ -128,8 +138,9 @@ impl<'a> Compiler<'a> {
             self.fused(&step)?;
         }
         let params = self.device.buffer("parameters", self.arena.bytes(), Arena::USAGE)?;
-        self.device.write(&params, 0, self.arena.data());
-        let steps = self.drafts.iter().map(|draft| self.step(draft, &params)).collect::<Result<_, Error>>()?;
+        self.device.write(&params, 0, self.arena.data())?;
+        let drafts = mem::take(&mut self.drafts);
+        let steps = drafts.into_iter().map(|draft| self.step(draft, &params)).collect::<Result<_, Error>>()?;
         let ropes = self.ropes.into_iter().map(|(_, table)| table).collect();
         Ok(Program { steps, scratch: self.scratch, slots: self.slots, ropes, heads_per_kv: self.heads_per_kv })
     }
@@ -432,7 +443,7 @@ impl<'a> Compiler<'a> {
         self.drafts.push(Draft { work, params: self.arena.push(params), buffers });
     }
 
-    fn step(&self, draft: &Draft, params: &Buffer) -> Result<Step, Error> {
+    fn step(&self, draft: Draft, params: &Buffer) -> Result<Step, Error> {
         // Kernels that share a step share its bindings, so any of them tells the layout.
         let bindings = draft.work.example(&self.device.caps).bindings();
         let layout = pipelines::layout(self.device, &bindings)?;
@@ -448,7 +459,7 @@ impl<'a> Compiler<'a> {
         let descriptor = BindGroupDescriptor { label: None, layout: &layout, entries: &entries };
         let device = &self.device.device;
         let bind_group = self.device.checked("a bind group", 0, || device.create_bind_group(&descriptor))?;
-        Ok(Step { work: draft.work, bind_group })
+        Ok(Step { work: draft.work, bind_group, buffers: [params.clone()].into_iter().chain(draft.buffers).collect() })
     }
 
     fn slot(&self, value: ValueId) -> Buffer {

@@ -2,9 +2,10 @@
 
 use std::sync::mpsc;
 
-use wgpu::{Buffer, BufferUsages, CommandEncoder, MapMode};
+use wgpu::{BufferUsages, CommandEncoder, MapMode};
 
 use crate::GpuError;
+use crate::buffer::Buffer;
 use crate::device::Device;
 
 /// A buffer that the host can read.
@@ -20,8 +21,10 @@ impl Readback {
     }
 
     /// Copies `bytes` from the beginning of `from` to `offset`, as part of `encoder`.
-    pub(crate) fn take(&self, encoder: &mut CommandEncoder, from: &Buffer, offset: u64, bytes: u64) {
-        encoder.copy_buffer_to_buffer(from, 0, &self.buffer, offset, bytes);
+    pub(crate) fn take(&self, encoder: &mut CommandEncoder, from: &wgpu::Buffer, offset: u64, bytes: u64) {
+        if bytes > 0 {
+            encoder.copy_buffer_to_buffer(from, 0, &self.buffer, offset, bytes);
+        }
     }
 
     /// Submits `encoder`, waits, and gives the first `bytes` to `read`.
@@ -34,7 +37,7 @@ impl Readback {
     ) -> Result<(), GpuError> {
         let submission = device.checked("a batch", 0, || device.queue.submit([encoder.finish()]))?;
         if bytes == 0 {
-            return device.wait(submission);
+            return device.wait(&submission);
         }
         let slice = self.buffer.slice(..bytes);
         let (done, mapped) = mpsc::channel();
@@ -42,17 +45,17 @@ impl Readback {
             // The receiver outlives the wait below.
             let _ = done.send(result);
         });
-        device.wait(submission)?;
-        let lost = |reason: String| GpuError::Lost { adapter: device.name.clone(), reason };
-        match mapped.try_recv() {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(lost(error.to_string())),
-            Err(_) => return Err(lost("its results did not arrive".into())),
-        }
-        let view = slice.get_mapped_range().map_err(|error| lost(error.to_string()))?;
-        read(&view);
-        drop(view);
+        let outcome = device.wait(&submission).and_then(|()| {
+            let lost = |reason: String| GpuError::Lost { adapter: device.name.clone(), reason };
+            mapped
+                .try_recv()
+                .map_err(|_| lost("its results did not arrive".into()))?
+                .map_err(|error| lost(error.to_string()))?;
+            read(&slice.get_mapped_range().map_err(|error| lost(error.to_string()))?);
+            Ok(())
+        });
+        // After an error too: what is still mapped would fail the next batch.
         self.buffer.unmap();
-        Ok(())
+        outcome
     }
 }

@@ -9,9 +9,9 @@ use silhak_ops::Weight;
 use silhak_quant::planar::{PlaneBytes, plane_bytes, planes};
 use silhak_quant::{Format, dequantize};
 use silhak_shaders::Weights;
-use wgpu::Buffer;
 
 use crate::GpuError;
+use crate::buffer::Buffer;
 use crate::device::Device;
 
 /// A matrix on the device, in chunks of rows that fit into a binding each.
@@ -31,7 +31,7 @@ pub(crate) struct Chunk {
     pub(crate) planes: Vec<Buffer>,
 }
 
-/// What errors call them.
+/// What their buffers are for, in errors and in profiles.
 pub(crate) const WHAT: &str = "weights";
 
 /// Host memory that the upload of a weight takes at a time.
@@ -138,11 +138,11 @@ fn fill(
         let split = planes(weight.format, &piece, weight.cols)?;
         let all = [split.quants, split.scales, split.further].into_iter().zip(plane_bytes);
         for ((plane, bytes), buffer) in all.filter(|(_, bytes)| **bytes > 0).zip(buffers) {
-            device.write(buffer, ((first - range.start) * bytes) as u64, &plane);
+            device.write(buffer, ((first - range.start) * bytes) as u64, &plane)?;
         }
         // What was written is staged by the driver until a submission has taken it.
         let submission = device.queue.submit([]);
-        device.wait(submission)?;
+        device.wait(&submission)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{Batch, Error, KvConfig, Page, Plan};
+use crate::{Batch, Error, KernelTime, KvConfig, Page, Plan};
 
 /// What an executor is set up for.
 #[derive(Clone, Debug)]
@@ -69,4 +69,9 @@ pub trait Executor: Send {
 
     /// What is held now.
     fn memory(&self) -> MemoryUse;
+
+    /// What each kernel took since the last call, the slowest first. Empty where kernels are not timed.
+    fn profile(&mut self) -> Vec<KernelTime> {
+        Vec::new()
+    }
 }

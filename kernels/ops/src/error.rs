@@ -74,6 +74,14 @@ pub enum Error {
         /// Its size.
         bytes: usize,
     },
+    /// A backend lost its device, and with it the keys and values there. What is asked from the beginning works again.
+    #[error("{backend}: {message}; its keys and values are gone: ask again, and everything runs anew")]
+    DeviceLost {
+        /// The backend's name.
+        backend: String,
+        /// What happened.
+        message: String,
+    },
     /// A backend failed while it ran; the message is the backend's own.
     #[error("{backend}: {message}")]
     Backend {

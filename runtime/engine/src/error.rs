@@ -127,3 +127,28 @@ pub enum Error {
     #[error("cannot start the engine thread: {0}")]
     Thread(io::Error),
 }
+
+impl Error {
+    /// Whether the same request works when it is sent again: a GPU was lost, and is opened again by the next request.
+    pub fn is_retryable(&self) -> bool {
+        let lost = |error: &silhak_ops::Error| matches!(error, silhak_ops::Error::DeviceLost { .. });
+        match self {
+            Error::Run(error) => lost(error),
+            Error::Prepare(error) => lost(error),
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_device_can_be_asked_again_and_a_wrong_batch_cannot() {
+        let lost = silhak_ops::Error::DeviceLost { backend: "gpu".into(), message: "reset".into() };
+        assert!(Error::Run(Arc::new(lost)).is_retryable());
+        assert!(!Error::Run(Arc::new(silhak_ops::Error::Batch("empty".into()))).is_retryable());
+        assert!(!Error::NoTemplate.is_retryable());
+    }
+}

@@ -200,7 +200,13 @@ impl Iterator for Generation<'_> {
         }
         let piece = self.step();
         match &piece {
-            Err(_) => self.state = State::Failed,
+            Err(error) => {
+                self.state = State::Failed;
+                if error.is_retryable() {
+                    // Its keys and values went with the device.
+                    self.session.clear();
+                }
+            }
             // The end of a turn that leaves no text is no step of the answer.
             Ok(piece) if piece.token.is_none() && piece.text.is_empty() => return None,
             Ok(_) => {}

@@ -79,6 +79,8 @@ mod tests {
             kind,
             api: "vulkan".into(),
             driver: String::new(),
+            subgroup_sizes: None,
+            f16: false,
             subgroups: true,
             max_binding: 1 << 27,
             memory: None,

@@ -6,6 +6,7 @@
 mod checks;
 mod fetch;
 mod folders;
+mod gpu_matrix;
 mod oracle;
 mod process;
 mod python;
@@ -26,6 +27,8 @@ enum Command {
     Test(checks::Options),
     /// Download the models, tokenizers and texts that the tests use
     Fetch(fetch::Options),
+    /// Run the GPU tests on several Vulkan drivers, and write docs/gpu-matrix.md
+    GpuMatrix(gpu_matrix::Options),
     /// Compare with ggml and llama.cpp (needs CMake and libclang)
     Oracle(oracle::Options),
 }
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Test(options) => checks::run(&options),
         Command::Fetch(options) => fetch::run(&options),
+        Command::GpuMatrix(options) => gpu_matrix::run(&options),
         Command::Oracle(options) => oracle::run(&options),
     };
     match outcome {
