@@ -66,6 +66,8 @@ mod tests {
             kind: "discrete",
             api: "vulkan".into(),
             driver: "1.0".into(),
+            subgroup_sizes: None,
+            f16: false,
             subgroups: true,
             max_binding: 2 << 30,
             memory: Some(8 << 30),
