@@ -42,6 +42,16 @@ pub enum StoreError {
         near: Option<String>,
     },
 
+    /// An import under the name of another model.
+    #[error(
+        "there is another model '{name}' here already; choose another name with --name, or put this one in its place \
+         with --replace"
+    )]
+    NameTaken {
+        /// The name.
+        name: ModelName,
+    },
+
     /// The catalogue has no such name.
     #[error(
         "the catalogue has no model '{name}'{}; list what it has with: run-model ls --available",

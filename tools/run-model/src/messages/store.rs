@@ -30,6 +30,10 @@ fn korean(error: &StoreError) -> String {
             "'{name}' 모델이 없습니다. 받아 둔 모델은 run-model ls, 받을 수 있는 모델은 run-model ls --available 명령으로 \
              볼 수 있습니다."
         ),
+        E::NameTaken { name } => format!(
+            "'{name}'(이)라는 다른 모델이 이미 있습니다. --name으로 다른 이름을 정하시거나, --replace를 붙여 그 모델을 이 모델로 \
+             바꿔 주십시오."
+        ),
         E::NotInCatalogue { name, near: Some(near) } => {
             format!("목록에 '{name}' 모델이 없습니다. '{near}'을(를) 찾으셨습니까?")
         }
