@@ -8,6 +8,7 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::Value;
+use silhak_tests::tiny::Tiny;
 use support::Home;
 use support::repository::{Server, gguf_like, sha256};
 
@@ -53,10 +54,9 @@ fn the_catalogue_is_listed_in_both_languages_and_as_json() {
 #[test]
 fn import_names_hashes_and_refuses() {
     let home = Home::new();
-    let (content, path) = (gguf_like(50_000, 2), home.folder.path().join("My Model.gguf"));
-    fs::write(&path, &content).unwrap();
-    let path = path.to_str().unwrap();
-    assert!(home.ok(&["import", path]).stderr.contains("my-model (50.0 kB) is ready."));
+    let path = &home.model("My Model.gguf", 150_000, 2);
+    let content = fs::read(path).unwrap();
+    assert!(home.ok(&["import", path]).stderr.contains("my-model (150 kB) is ready."));
     home.ok(&["import", path, "--name", "other:v2", "--link"]);
     assert_eq!(home.listed(), ["my-model", "other:v2"]);
     assert_eq!(home.ok(&["verify", path]).stdout, format!("{}  {path}\n", sha256(&content)));
@@ -76,11 +76,49 @@ fn import_names_hashes_and_refuses() {
 }
 
 #[test]
+fn another_model_of_the_same_name_is_kept_unless_it_is_to_be_replaced() {
+    let home = Home::new();
+    let (first, second) = (home.model("a.gguf", 150_000, 20), home.model("b.gguf", 150_000, 21));
+    home.ok(&["import", &first, "--name", "m"]);
+    home.ok(&["import", &first, "--name", "m"]);
+    for (lang, word) in [("en", "--replace"), ("ko", "다른 모델이 이미 있습니다")] {
+        let refused = home.run(&["import", &second, "--name", "m", "--lang", lang]);
+        assert!(refused.status == Some(1) && refused.stderr.contains(word), "{refused:?}");
+    }
+    let digest = || home.json(&["show", "m", "--json"])["files"][0]["sha256"].as_str().unwrap().to_owned();
+    assert_eq!(digest(), sha256(&fs::read(first).unwrap()));
+    home.ok(&["verify", "m"]);
+    home.ok(&["import", &second, "--name", "m", "--replace"]);
+    assert_eq!(digest(), sha256(&fs::read(second).unwrap()));
+    assert_eq!(home.files().len(), 2);
+}
+
+#[test]
+fn what_could_not_be_loaded_is_not_imported() {
+    let home = Home::new();
+    let path = home.folder.path().join("m.gguf");
+    let import = || home.run(&["import", path.to_str().unwrap()]);
+    let whole = fs::read(home.model("whole.gguf", 150_000, 22)).unwrap();
+    for content in [&b"GGUF"[..], &whole[..20_000], &gguf_like(50_000, 23)] {
+        fs::write(&path, content).unwrap();
+        let refused = import();
+        assert_eq!(refused.status, Some(1), "{refused:?}");
+        assert!(refused.stderr.starts_with("error: cannot read the model file"), "{}", refused.stderr);
+    }
+    Tiny::new("llama").write_edited(&path, |_, tensors| drop(tensors.pop())).unwrap();
+    let refused = import();
+    assert!(refused.status == Some(1) && refused.stderr.contains("is missing"), "{refused:?}");
+    assert!(home.files().is_empty());
+    // What a later release may run is welcome, and said not to run yet.
+    Tiny { architecture: "mamba", ..Tiny::new("llama") }.write(&path).unwrap();
+    let told = import();
+    assert!(told.status == Some(0) && told.stderr.contains("'mamba' is not known"), "{told:?}");
+}
+
+#[test]
 fn damage_is_told_in_the_user_s_language_and_fails() {
     let home = Home::new();
-    let path = home.folder.path().join("a.gguf");
-    fs::write(&path, gguf_like(50_000, 3)).unwrap();
-    home.ok(&["import", path.to_str().unwrap()]);
+    home.ok(&["import", &home.model("a.gguf", 150_000, 3)]);
     let blob = home.store.join("blobs").join(home.files().iter().find(|name| name.starts_with("sha256-")).unwrap());
     let mut content = fs::read(&blob).unwrap();
     content[40_000] ^= 1;
@@ -148,15 +186,14 @@ fn a_reader_that_goes_away_is_no_failure() {
 #[test]
 fn nobody_reading_messages_is_no_failure_either() {
     let home = Home::new();
-    let path = home.folder.path().join("m.gguf");
-    fs::write(&path, gguf_like(10_000, 8)).unwrap();
+    let path = home.model("m.gguf", 150_000, 8);
     let status = |args: &[&str]| {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         home.command(args).stderr(writer).status().unwrap().code()
     };
     assert_eq!(status(&["ls"]), Some(0), "it says that the store is empty");
-    assert_eq!(status(&["-v", "import", path.to_str().unwrap()]), Some(0));
+    assert_eq!(status(&["-v", "import", &path]), Some(0));
     assert_eq!(home.listed(), ["m"]);
     assert_eq!(status(&["rm", "absent"]), Some(1));
 }
@@ -191,9 +228,7 @@ fn a_full_disk_gives_one_sentence_and_no_debris() {
     let (home, server) = (Home::new(), Server::start(gguf_like(5_000_000, 6)));
     let Some(_mounted) = support::disk::small(&home.store) else { return };
     home.catalogue(&server.catalogue(true, ""));
-    let big = home.folder.path().join("big.gguf");
-    fs::write(&big, gguf_like(9_000_000, 7)).unwrap();
-    let outcome = home.run(&["import", big.to_str().unwrap()]);
+    let outcome = home.run(&["import", &home.model("big.gguf", 9_000_000, 7)]);
     assert!(outcome.status == Some(1) && outcome.stderr.contains("not enough room"), "{outcome:?}");
     assert!(home.files().is_empty());
 
