@@ -95,7 +95,7 @@ impl Store {
     }
 
     /// Finds the file behind what a user typed: a path (anything with a separator or ending in `.gguf`), a name in the
-    /// store, or a catalogue alias, which stands for the first of its models that is in the store.
+    /// store, or else a catalogue alias, which stands for the first of its models that is in the store.
     ///
     /// # Errors
     /// [`StoreError::NoSuchFile`], [`StoreError::NotFound`] with a hint, or [`StoreError::Damaged`] if a file of the
@@ -110,8 +110,7 @@ impl Store {
             };
         }
         let name: ModelName = name_or_path.parse()?;
-        let candidates = catalogue.alias(&name).unwrap_or(std::slice::from_ref(&name));
-        for candidate in candidates {
+        for candidate in [&name].into_iter().chain(catalogue.alias(&name).unwrap_or_default()) {
             match self.get(candidate) {
                 Ok(manifest) => {
                     let path = self.path_of(&manifest)?;

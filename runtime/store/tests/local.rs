@@ -314,6 +314,8 @@ fn an_alias_is_the_first_of_its_models_that_is_here() {
     assert_eq!(demo().as_str(), "smollm2-135m");
     setup.import(&setup.file("b.gguf", &gguf_like(100, 9)), named("qwen2.5-0.5b")).unwrap();
     assert_eq!(demo().as_str(), "qwen2.5-0.5b");
+    setup.import(&setup.file("c.gguf", &gguf_like(100, 17)), named("demo")).unwrap();
+    assert_eq!(demo().as_str(), "demo", "the user's own model of that name comes first");
 }
 
 #[test]
