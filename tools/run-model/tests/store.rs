@@ -168,8 +168,24 @@ fn wrong_usage_is_status_2() {
 fn a_mistake_in_the_user_s_catalogue_is_named() {
     let home = Home::new();
     home.catalogue("[[model]]\nname = 'Bad Name'\n");
-    let outcome = home.run(&["ls"]);
-    assert!(outcome.status == Some(1) && outcome.stderr.contains("catalogue"), "{outcome:?}");
+    for args in [&["pull", "demo"][..], &["ls", "--available"]] {
+        let outcome = home.run(args);
+        assert!(outcome.status == Some(1) && outcome.stderr.contains("catalogue.toml"), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_user_s_catalogue_is_in_nobody_else_s_way() {
+    let home = Home::new();
+    home.ok(&["import", &home.model("m.gguf", 150_000, 24)]);
+    home.catalogue("[[model]]\nname = 'Bad Name'\n");
+    let answer = home.ok(&["run", "m", "hi", "--max-tokens", "1"]);
+    assert!(answer.stderr.starts_with("warning: the catalogue has a mistake"), "{}", answer.stderr);
+    assert_eq!(answer.stderr.lines().count(), 1, "{}", answer.stderr);
+    let korean = home.ok(&["ls", "--lang", "ko"]);
+    assert!(korean.stderr.starts_with("주의: 모델 목록에 잘못이 있습니다") && korean.stdout.contains("m"), "{korean:?}");
+    let missing = home.run(&["show", "demo"]);
+    assert!(missing.status == Some(1) && missing.stderr.contains("run-model pull demo"), "{missing:?}");
 }
 
 #[test]

@@ -224,6 +224,13 @@ impl Lang {
         }
     }
 
+    pub(crate) fn own_catalogue_unused(self, why: &str) -> String {
+        match self {
+            Ko => format!("주의: {why} 그때까지는 실학의 목록만 씁니다."),
+            En => format!("warning: {why}; until then, only Silhak's own catalogue is used"),
+        }
+    }
+
     pub(crate) fn unknown_licence(self) -> &'static str {
         match self {
             Ko => "모름",
