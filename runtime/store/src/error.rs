@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 
 use crate::name::{Digest, ModelName};
 
@@ -29,6 +30,13 @@ pub enum StoreError {
     BadDigest {
         /// The digest as given.
         digest: String,
+    },
+
+    /// A file name with nothing in it that a model could be called.
+    #[error("no model name can be made from '{file}'; give one with --name, such as: --name my-model")]
+    NoNameInFile {
+        /// The file's name.
+        file: String,
     },
 
     /// No model of this name is in the store.
@@ -67,6 +75,13 @@ pub enum StoreError {
     /// A path given by the user does not lead to a file.
     #[error("there is no file at '{path}'; check the path, or give the name of a model in the store")]
     NoSuchFile {
+        /// The path as given.
+        path: String,
+    },
+
+    /// A path given by the user leads to a folder.
+    #[error("'{path}' is a folder; give the path of a .gguf file in it, or the name of a model in the store")]
+    IsFolder {
         /// The path as given.
         path: String,
     },
@@ -245,6 +260,17 @@ pub enum StoreError {
         failures: Vec<SourceFailure>,
     },
 
+    /// The store's folder cannot be made, or not be written to.
+    #[error(
+        "the store's folder '{path}' cannot be written to: {source}; set SILHAK_HOME to a folder where you may write"
+    )]
+    Folder {
+        /// The folder that the user chose, or the default one.
+        path: String,
+        /// The system's own error.
+        source: io::Error,
+    },
+
     /// The operating system refused something.
     #[error("{doing} failed: {source}")]
     Io {
@@ -300,6 +326,14 @@ impl StoreError {
         }
     }
 
+    /// Wraps a system error met while making or locking the store in `root`.
+    pub(crate) fn folder(root: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |error| match Self::io("")(error) {
+            Self::Io { source, .. } => Self::Folder { path: root.display().to_string(), source },
+            full => full,
+        }
+    }
+
     /// Whether the same request may well succeed a moment later.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
@@ -311,7 +345,7 @@ impl StoreError {
 
     /// Whether trying another source is pointless: the trouble is on this side.
     pub(crate) fn is_local(&self) -> bool {
-        matches!(self, Self::Cancelled | Self::DiskFull | Self::NoSpace { .. } | Self::Io { .. })
+        matches!(self, Self::Cancelled | Self::DiskFull | Self::NoSpace { .. } | Self::Folder { .. } | Self::Io { .. })
     }
 }
 

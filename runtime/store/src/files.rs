@@ -141,12 +141,20 @@ pub(crate) fn hash(reader: &mut impl Read, hasher: &mut Sha256, total: u64, moni
 /// The SHA-256 of any file, in the store or not.
 ///
 /// # Errors
-/// [`StoreError::NoSuchFile`], [`StoreError::Io`], [`StoreError::Cancelled`].
+/// [`StoreError::NoSuchFile`], [`StoreError::IsFolder`], [`StoreError::Io`], [`StoreError::Cancelled`].
 pub fn hash_file(path: &Path, monitor: &mut Monitor<'_>) -> Result<Digest> {
-    if !path.is_file() {
-        return Err(StoreError::NoSuchFile { path: path.display().to_string() });
-    }
+    check_is_file(path)?;
     digest_of(&mut File::open(path).map_err(StoreError::io("reading the file"))?, monitor)
+}
+
+/// Refuses a path of the user's that leads to no file.
+pub(crate) fn check_is_file(path: &Path) -> Result<()> {
+    let shown = || path.display().to_string();
+    match path {
+        path if path.is_file() => Ok(()),
+        path if path.is_dir() => Err(StoreError::IsFolder { path: shown() }),
+        _ => Err(StoreError::NoSuchFile { path: shown() }),
+    }
 }
 
 /// The digest of a whole file.

@@ -33,7 +33,7 @@ impl Store {
     /// Imports a GGUF file, with its siblings if it is one of a split model (`…-00001-of-00003.gguf`).
     ///
     /// # Errors
-    /// [`StoreError::NoSuchFile`], [`StoreError::NotGguf`], [`StoreError::MissingShard`], [`StoreError::NameTaken`],
+    /// [`StoreError::NoSuchFile`], [`StoreError::IsFolder`], [`StoreError::NoNameInFile`], [`StoreError::NotGguf`], [`StoreError::MissingShard`], [`StoreError::NameTaken`],
     /// [`StoreError::NoSpace`], [`StoreError::CannotLink`], [`StoreError::Cancelled`], [`StoreError::DiskFull`]. After
     /// any of them the store is as it was before.
     pub fn import(&self, path: &Path, options: &ImportOptions, monitor: &mut Monitor<'_>) -> Result<Manifest> {
@@ -118,10 +118,8 @@ struct Original {
 
 /// The files that make up the model at `path`, in shard order.
 fn sources(path: &Path) -> Result<Vec<Original>> {
+    files::check_is_file(path)?;
     let missing = || StoreError::NoSuchFile { path: path.display().to_string() };
-    if !path.is_file() {
-        return Err(missing());
-    }
     let file_name = path.file_name().and_then(|name| name.to_str()).ok_or_else(missing)?;
     let Some(shard) = Shard::parse(file_name).filter(|shard| shard.count > 1) else {
         return Ok(vec![open(path, file_name)?]);

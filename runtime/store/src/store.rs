@@ -66,7 +66,9 @@ impl Store {
     pub fn catalogue(&self) -> Result<Catalogue> {
         match fs::read_to_string(self.root.join("catalogue.toml")) {
             Ok(own) => Catalogue::builtin()?.with(&own),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Catalogue::builtin(),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Catalogue::builtin()
+            }
             Err(error) => Err(StoreError::io("reading catalogue.toml")(error)),
         }
     }
@@ -98,16 +100,13 @@ impl Store {
     /// store, or else a catalogue alias, which stands for the first of its models that is in the store.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchFile`], [`StoreError::NotFound`] with a hint, or [`StoreError::Damaged`] if a file of the
+    /// [`StoreError::NoSuchFile`], [`StoreError::IsFolder`], [`StoreError::NotFound`] with a hint, or [`StoreError::Damaged`] if a file of the
     /// model is missing or has another size than recorded.
     pub fn resolve(&self, name_or_path: &str, catalogue: &Catalogue) -> Result<Resolved> {
         if looks_like_path(name_or_path) {
             let path = PathBuf::from(name_or_path);
-            return if path.is_file() {
-                Ok(Resolved { path, manifest: None })
-            } else {
-                Err(StoreError::NoSuchFile { path: name_or_path.to_owned() })
-            };
+            files::check_is_file(&path)?;
+            return Ok(Resolved { path, manifest: None });
         }
         let name: ModelName = name_or_path.parse()?;
         for candidate in [&name].into_iter().chain(catalogue.alias(&name).unwrap_or_default()) {
@@ -272,16 +271,15 @@ impl Store {
     /// Makes the folders.
     pub(crate) fn prepare(&self) -> Result<()> {
         for folder in [self.blobs(), self.models()] {
-            fs::create_dir_all(folder).map_err(StoreError::io("making the store's folder"))?;
+            fs::create_dir_all(folder).map_err(StoreError::folder(&self.root))?;
         }
         Ok(())
     }
 
     /// Locks the store against other changes until the file is dropped.
     pub(crate) fn lock(&self) -> Result<File> {
-        let failed = "locking the store";
-        let file = files::open_rw(&self.root.join(".lock")).map_err(StoreError::io(failed))?;
-        file.lock().map_err(StoreError::io(failed))?;
+        let file = files::open_rw(&self.root.join(".lock")).map_err(StoreError::folder(&self.root))?;
+        file.lock().map_err(StoreError::folder(&self.root))?;
         Ok(file)
     }
 

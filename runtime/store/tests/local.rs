@@ -261,8 +261,18 @@ fn what_is_no_model_is_refused() {
     let error = setup.import(Path::new("nowhere/x.gguf"), ImportOptions::default()).unwrap_err();
     assert!(matches!(error, StoreError::NoSuchFile { .. }), "{error}");
     let error = setup.import(setup.outside.path(), ImportOptions::default()).unwrap_err();
-    assert!(matches!(error, StoreError::NoSuchFile { .. }), "{error}");
+    assert!(matches!(error, StoreError::IsFolder { .. }), "{error}");
+    let error = setup.import(&setup.file("한국어.gguf", &gguf_like(100, 18)), ImportOptions::default()).unwrap_err();
+    assert!(matches!(&error, StoreError::NoNameInFile { file } if file == "한국어.gguf"), "{error}");
     assert!(setup.blobs().is_empty());
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_is_named() {
+    let setup = setup();
+    let root = setup.file("a.gguf", &gguf_like(100, 19));
+    let error = Store::open(&root).import(&root, &named("m"), &mut Monitor::silent()).unwrap_err();
+    assert!(matches!(&error, StoreError::Folder { path, .. } if Path::new(path) == root), "{error}");
 }
 
 #[test]
@@ -298,6 +308,7 @@ fn missing_models_come_with_advice() {
         ("something-else", "run-model ls --available"),
         ("./no/such.gguf", "check the path"),
         ("../../etc/passwd", "check the path"),
+        ("./", "is a folder"),
         ("Bad Name", "not a model name"),
     ] {
         let error = setup.store.resolve(asked, &catalogue).unwrap_err().to_string();

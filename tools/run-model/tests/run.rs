@@ -223,6 +223,9 @@ fn errors_say_what_to_try_in_the_user_s_language() {
     let other = other.to_str().unwrap();
     let not_gguf = home.folder.path().join("text.gguf");
     fs::write(&not_gguf, "not a model at all").unwrap();
+    let cp949 = home.folder.path().join("cp949.txt");
+    fs::write(&cp949, b"\xbe\xc8\xb3\xe7").unwrap();
+    let cp949 = cp949.to_str().unwrap();
     let long = "word ".repeat(200);
     for (args, english, korean) in [
         (&["run", "/no/such.gguf", "hi"][..], "no file", "파일이 없습니다"),
@@ -234,7 +237,13 @@ fn errors_say_what_to_try_in_the_user_s_language() {
         (&["run", &model, "hi", "--temp=-1"], "--temp", "--temp"),
         (&["run", &model], "there is no prompt", "입력이 없습니다"),
         (&["run", &model, "hi", "--pre", "nobody"], "--pre", "--pre"),
-        (&["tokenize", &model, "--file", "/no/such.txt"], "/no/such.txt", "읽을 수 없습니다"),
+        (&["run", "./", "hi"], "is a folder", "폴더입니다"),
+        (
+            &["tokenize", &model, "--file", "/no/such.txt"],
+            "no file at '/no/such.txt'",
+            "'/no/such.txt' 파일이 없습니다",
+        ),
+        (&["tokenize", &model, "--file", cp949], "is not UTF-8", "UTF-8이 아닙니다"),
     ] {
         for (lang, label, word) in [("en", "error: ", english), ("ko", "오류: ", korean)] {
             let outcome = home.run(&[args, &["--lang", lang]].concat());

@@ -5,6 +5,7 @@
 mod support;
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -116,6 +117,27 @@ fn what_could_not_be_loaded_is_not_imported() {
 }
 
 #[test]
+fn refused_imports_say_what_to_try_in_both_languages() {
+    let home = Home::new();
+    let korean_name = home.model("한국어.gguf", 150_000, 25);
+    let folder = home.folder.path().to_str().unwrap();
+    for (path, store, english, korean) in [
+        (&*korean_name, home.store.as_path(), "give one with --name", "--name my-model처럼"),
+        (folder, &home.store, "is a folder", "폴더입니다"),
+        (&korean_name, Path::new(&korean_name), "set SILHAK_HOME", "SILHAK_HOME에"),
+    ] {
+        for (lang, word) in [("en", english), ("ko", korean)] {
+            let name = if store == home.store { &[][..] } else { &["--name", "m"] };
+            let mut command = home.command(&[&["import", path, "--lang", lang][..], name].concat());
+            let output = command.env("SILHAK_HOME", store).output().unwrap();
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            assert_eq!((output.status.code(), stderr.lines().count()), (Some(1), 1), "{stderr}");
+            assert!(stderr.contains(word), "{stderr}");
+        }
+    }
+}
+
+#[test]
 fn damage_is_told_in_the_user_s_language_and_fails() {
     let home = Home::new();
     home.ok(&["import", &home.model("a.gguf", 150_000, 3)]);
@@ -183,7 +205,10 @@ fn a_mistake_in_the_user_s_catalogue_is_in_nobody_else_s_way() {
     assert!(answer.stderr.starts_with("warning: the catalogue has a mistake"), "{}", answer.stderr);
     assert_eq!(answer.stderr.lines().count(), 1, "{}", answer.stderr);
     let korean = home.ok(&["ls", "--lang", "ko"]);
-    assert!(korean.stderr.starts_with("주의: 모델 목록에 잘못이 있습니다") && korean.stdout.contains("m"), "{korean:?}");
+    assert!(
+        korean.stderr.starts_with("주의: 모델 목록에 잘못이 있습니다") && korean.stdout.contains("m"),
+        "{korean:?}"
+    );
     let missing = home.run(&["show", "demo"]);
     assert!(missing.status == Some(1) && missing.stderr.contains("run-model pull demo"), "{missing:?}");
 }

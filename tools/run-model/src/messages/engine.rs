@@ -1,6 +1,6 @@
 //! What the verbs of the engine say, and the engine's errors in Korean; their English is their own.
 
-use std::path::Path;
+use std::io;
 
 use silhak::{BackendError, Error, GpuError, ModelError, gguf};
 
@@ -62,17 +62,26 @@ impl Lang {
         }
     }
 
-    pub(crate) fn cannot_read_text(self, path: &Path) -> String {
-        match self {
-            Ko => format!("'{}'을(를) UTF-8 글로 읽을 수 없습니다", path.display()),
-            En => format!("cannot read '{}' as UTF-8 text", path.display()),
+    /// `what` is a file or stdin, as the user knows it.
+    pub(crate) fn cannot_read_text(self, what: &str, error: &io::Error) -> String {
+        match (self, error.kind()) {
+            (Ko, io::ErrorKind::NotFound) => format!("'{what}' 파일이 없습니다. 경로를 확인해 주십시오."),
+            (En, io::ErrorKind::NotFound) => format!("there is no file at '{what}'; check the path"),
+            (Ko, io::ErrorKind::InvalidData) => format!(
+                "{what}의 글이 UTF-8이 아닙니다. 먼저 UTF-8로 바꿔 주십시오. 예: iconv -f CP949 -t UTF-8 파일 > 새파일"
+            ),
+            (En, io::ErrorKind::InvalidData) => format!(
+                "the text of {what} is not UTF-8; convert it first, for example with: iconv -f CP949 -t UTF-8 FILE > NEW"
+            ),
+            (Ko, _) => format!("{what}을(를) 읽을 수 없습니다({error}). 읽을 수 있는 파일인지 확인해 주십시오."),
+            (En, _) => format!("{what} cannot be read ({error}); check that it is a file that you may read"),
         }
     }
 
-    pub(crate) fn cannot_read_stdin(self) -> &'static str {
+    pub(crate) fn stdin(self) -> &'static str {
         match self {
-            Ko => "표준 입력을 UTF-8 글로 읽을 수 없습니다",
-            En => "cannot read stdin as UTF-8 text",
+            Ko => "표준 입력",
+            En => "stdin",
         }
     }
 

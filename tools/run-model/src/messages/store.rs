@@ -22,6 +22,9 @@ fn korean(error: &StoreError) -> String {
              시작하며, 필요하면 ':태그'를 붙여 주십시오."
         ),
         E::BadDigest { digest } => format!("'{digest}'은(는) SHA-256 값이 아닙니다. 16진수 64자여야 합니다."),
+        E::NoNameInFile { file } => format!(
+            "'{file}'(이)라는 파일 이름으로는 모델 이름을 만들 수 없습니다. --name my-model처럼 이름을 정해 주십시오."
+        ),
         E::NotFound { name, in_catalogue: true, .. } => {
             format!("'{name}' 모델이 없습니다. run-model pull {name} 명령으로 받아 주십시오.")
         }
@@ -42,6 +45,9 @@ fn korean(error: &StoreError) -> String {
         ),
         E::NoSuchFile { path } => {
             format!("'{path}' 파일이 없습니다. 경로를 확인하시거나 받아 둔 모델의 이름을 적어 주십시오.")
+        }
+        E::IsFolder { path } => {
+            format!("'{path}'은(는) 폴더입니다. 그 안에 있는 .gguf 파일의 경로나 받아 둔 모델의 이름을 적어 주십시오.")
         }
         E::NotGguf { file } => format!(
             "'{file}'은(는) GGUF 파일이 아닙니다. 파일이 GGUF라는 글자로 시작하지 않습니다. 먼저 GGUF로 변환해 주십시오."
@@ -108,6 +114,9 @@ fn korean(error: &StoreError) -> String {
                 text.push_str(&format!("\n  {}: {}", failure.from, korean(&failure.error)));
             }
             text
+        }
+        E::Folder { path, source } => {
+            format!("저장소 폴더 '{path}'에 쓸 수 없습니다({source}). SILHAK_HOME에 쓸 수 있는 폴더를 지정해 주십시오.")
         }
         // What the system says comes in the system's language.
         other => other.to_string(),
