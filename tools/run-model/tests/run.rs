@@ -234,7 +234,6 @@ fn errors_say_what_to_try_in_the_user_s_language() {
         (&["run", not_gguf.to_str().unwrap(), "hi"], "not a GGUF file", "GGUF 파일이 아닙니다"),
         (&["run", &model, &long, "--ctx", "64"], "--ctx", "문맥에는 64개까지"),
         (&["run", &model, "hi", "--ctx", "100000"], "--ctx: expected 1 to 512", "값은 1~512인데"),
-        (&["run", &model, "hi", "--temp=-1"], "--temp", "--temp"),
         (&["run", &model], "there is no prompt", "입력이 없습니다"),
         (&["run", &model, "hi", "--pre", "nobody"], "--pre", "--pre"),
         (&["run", "./", "hi"], "is a folder", "폴더입니다"),
@@ -252,7 +251,30 @@ fn errors_say_what_to_try_in_the_user_s_language() {
             assert!(outcome.stdout.is_empty());
         }
     }
+}
+
+#[test]
+fn values_that_no_model_takes_are_wrong_usage() {
+    let (home, model) = home();
     for args in [&["run"][..], &["run", &model, "--device", "abacus"], &["bench", &model, "--reps", "0"]] {
         assert_eq!(home.run(args).status, Some(2), "{args:?}");
     }
+    for (option, value, expected) in [
+        ("--ctx", "0", "0 is not in 1.."),
+        ("--temp", "-1", "expected a number from 0 to 100"),
+        ("--temp", "nan", "expected a number from 0 to 100"),
+        ("--temp", "warm", "expected a number from 0 to 100"),
+        ("--top-p", "2", "expected a number from 0 to 1"),
+        ("--min-p", "-0.5", "expected a number from 0 to 1"),
+        ("--repeat-penalty", "0", "expected a number from 0.01 to 100"),
+        ("--frequency-penalty", "inf", "expected a number from -100 to 100"),
+    ] {
+        let refused = home.run(&["run", &model, "hi", option, value]);
+        assert_eq!(refused.status, Some(2), "{option} {value}: {refused:?}");
+        assert!(refused.stderr.contains(option) && refused.stderr.contains(expected), "{}", refused.stderr);
+    }
+    assert_eq!(home.run(&["fit", &model, "--ctx", "0"]).status, Some(2));
+    let output = home.command(&["run", &model, "hi"]).env("SILHAK_TOP_P", "2").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    home.ok(&["run", &model, "hi", "--frequency-penalty", "-2", "--top-p", "1", "--temp", "0", "--max-tokens", "1"]);
 }
