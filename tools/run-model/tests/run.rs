@@ -154,6 +154,27 @@ fn a_model_of_the_catalogue_is_fetched_when_it_is_first_run() {
 }
 
 #[test]
+fn whoever_gets_a_model_for_english_by_an_alias_is_told() {
+    for (lang, word) in [("en", "answers in English only"), ("ko", "영어로만 답하는")] {
+        let (home, model) = home();
+        let server = Server::start(fs::read(&model).unwrap());
+        let tiny = server.catalogue(true, "").replace("licence", "english_only = true\nlicence");
+        let gone = tiny.replace("'tiny'", "'gone'").replace("repo = 'maker/", "repo = 'nobody/");
+        home.catalogue(&format!("{gone}{tiny}[[alias]]\nname = 'demo'\nmodels = ['gone', 'tiny']\n"));
+        let run = |name: &str| {
+            let mut command = home.command(&["run", name, "hi", "--max-tokens", "1", "--lang", lang]);
+            let output = command.env("HF_ENDPOINT", &server.endpoint).output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            String::from_utf8(output.stderr).unwrap()
+        };
+        let told = run("demo");
+        assert_eq!(told.lines().filter(|line| line.contains(word)).count(), 1, "{told}");
+        home.ok(&["rm", "tiny"]);
+        assert!(!run("tiny").contains(word), "who asks for it by name has read what it is");
+    }
+}
+
+#[test]
 fn tokens_come_from_an_argument_a_file_or_a_pipe() {
     let (home, model) = home();
     let text = "the thin 한글 <|im_end|>";
