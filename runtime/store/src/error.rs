@@ -187,7 +187,7 @@ pub enum StoreError {
         /// The host name.
         host: String,
         /// What failed.
-        why: String,
+        why: NoAnswer,
     },
 
     /// The connection broke or went silent in the middle.
@@ -288,6 +288,31 @@ pub struct SourceFailure {
     pub from: String,
     /// What went wrong.
     pub error: StoreError,
+}
+
+/// Why a host could not be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoAnswer {
+    /// Nobody knows an address for its name.
+    UnknownName,
+    /// Nothing comes from its address.
+    Silent,
+    /// Its redirects lead back to each other.
+    Circles,
+    /// What the system or the protocol says.
+    Other(String),
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownName => "its name is not known",
+            Self::Silent => "it does not answer",
+            Self::Circles => "it redirects in circles",
+            Self::Other(why) => why,
+        })
+    }
 }
 
 /// What is wrong with a stored file.

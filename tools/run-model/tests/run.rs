@@ -256,7 +256,7 @@ fn errors_say_what_to_try_in_the_user_s_language() {
         (&["run", &model, &long, "--ctx", "64"], "--ctx", "문맥에는 64개까지"),
         (&["run", &model, "hi", "--ctx", "100000"], "--ctx: expected 1 to 512", "값은 1~512인데"),
         (&["run", &model], "there is no prompt", "입력이 없습니다"),
-        (&["run", &model, "hi", "--pre", "nobody"], "--pre", "--pre"),
+        (&["run", &model, "hi", "--pre", "nobody"], "--pre", "사전 토크나이저"),
         (&["run", "./", "hi"], "is a folder", "폴더입니다"),
         (
             &["tokenize", &model, "--file", "/no/such.txt"],
@@ -272,6 +272,44 @@ fn errors_say_what_to_try_in_the_user_s_language() {
             assert!(outcome.stdout.is_empty());
         }
     }
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_told_in_both_languages() {
+    let (home, model) = home();
+    let whole = fs::read(&model).unwrap();
+    let path = home.folder.path().join("broken.gguf");
+    let check = |english: &str, korean: &str| {
+        for (lang, word) in [("en", english), ("ko", korean)] {
+            let refused = home.run(&["run", path.to_str().unwrap(), "hi", "--lang", lang]);
+            assert_eq!(refused.status, Some(1), "{refused:?}");
+            assert!(refused.stderr.contains(word), "{word}: {}", refused.stderr);
+        }
+    };
+    let with = |at: usize, bytes: &[u8]| {
+        let mut content = whole.clone();
+        content[at..at + bytes.len()].copy_from_slice(bytes);
+        content
+    };
+    // After a tensor's name come the number of its dimensions, here one, that dimension, and the type.
+    let name = b"output_norm.weight";
+    let ty = whole.windows(name.len()).position(|part| part == name).unwrap() + name.len() + 4 + 8;
+    for (content, english, korean) in [
+        (with(4, &9u32.to_le_bytes()), "version 9", "GGUF 9판은"),
+        (with(4, &3u32.to_be_bytes()), "big-endian", "빅 엔디언"),
+        (with(8, &u64::MAX.to_le_bytes()), "more than", "손상되었거나"),
+        (with(8, &65_000u64.to_le_bytes()), "are left in the file", "잘렸거나 손상된"),
+        (with(ty, &99u32.to_le_bytes()), "type id 99", "형식 번호 99"),
+        (whole[..6].to_vec(), "cut short", "끊어져 있습니다"),
+        (whole[..whole.len() - 1000].to_vec(), "past the end", "파일 끝을 넘습니다"),
+    ] {
+        fs::write(&path, content).unwrap();
+        check(english, korean);
+    }
+    Tiny::new("qwen2").write_edited(&path, |_, tensors| drop(tensors.pop())).unwrap();
+    check("is missing", "파일에 없습니다");
+    Tiny::new("qwen2").write_edited(&path, |metadata, _| drop(metadata.remove("qwen2.block_count"))).unwrap();
+    check("`qwen2.block_count` is missing", "'qwen2.block_count' 값이 없습니다");
 }
 
 #[test]

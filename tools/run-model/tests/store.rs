@@ -179,6 +179,21 @@ fn a_model_that_cannot_run_yet_is_announced_before_the_download() {
 }
 
 #[test]
+fn a_host_that_nobody_knows_is_told_in_both_languages() {
+    let (home, server) = (Home::new(), Server::start(gguf_like(10_000, 26)));
+    home.catalogue(&server.catalogue(true, ""));
+    for (lang, word) in [("en", "models.invalid could not be reached"), ("ko", "models.invalid에 연결할 수 없습니다")]
+    {
+        let mut command = home.command(&["pull", "tiny", "--lang", lang]);
+        let output = command.env("HF_ENDPOINT", "https://models.invalid").output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && stderr.contains(word), "{stderr}");
+        assert_eq!(stderr.contains("its name is not known"), lang == "en", "{stderr}");
+        assert_eq!(stderr.contains("그런 이름을 찾을 수 없습니다"), lang == "ko", "{stderr}");
+    }
+}
+
+#[test]
 fn wrong_usage_is_status_2() {
     let home = Home::new();
     for args in [&["pull"][..], &["nonsense"], &["ls", "--nonsense"], &["verify"], &["ls", "--lang", "fr"]] {

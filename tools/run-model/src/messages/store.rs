@@ -1,6 +1,6 @@
 //! The store's errors in Korean; their English is their own.
 
-use silhak_store::{Damage, StoreError};
+use silhak_store::{Damage, NoAnswer, StoreError};
 
 use super::Lang;
 use crate::output::bytes;
@@ -89,7 +89,10 @@ fn korean(error: &StoreError) -> String {
              출처를 이용해 주십시오."
         ),
         E::Unreachable { host, why } => {
-            format!("{host}에 연결할 수 없습니다({why}). 네트워크와 프록시 설정(HTTPS_PROXY)을 확인해 주십시오.")
+            format!(
+                "{host}에 연결할 수 없습니다({}). 네트워크와 프록시 설정(HTTPS_PROXY)을 확인해 주십시오.",
+                no_answer(why)
+            )
         }
         E::Interrupted { host, why } => {
             format!("{host}와(과)의 연결이 끊어졌습니다({why}). 같은 명령을 다시 실행하면 멈춘 곳부터 이어서 받습니다.")
@@ -119,6 +122,15 @@ fn korean(error: &StoreError) -> String {
             format!("저장소 폴더 '{path}'에 쓸 수 없습니다({source}). SILHAK_HOME에 쓸 수 있는 폴더를 지정해 주십시오.")
         }
         // What the system says comes in the system's language.
+        other => other.to_string(),
+    }
+}
+
+fn no_answer(why: &NoAnswer) -> String {
+    match why {
+        NoAnswer::UnknownName => "그런 이름을 찾을 수 없습니다".into(),
+        NoAnswer::Silent => "답이 없습니다".into(),
+        NoAnswer::Circles => "돌고 도는 주소로 안내합니다".into(),
         other => other.to_string(),
     }
 }
