@@ -66,4 +66,4 @@ pub use silhak_gguf as gguf;
 pub use silhak_gpu::{AdapterInfo, GpuError, adapters};
 pub use silhak_model::{Error as ModelError, GpuLayers, HyperParams, architectures};
 pub use silhak_ops::Error as BackendError;
-pub use silhak_text::{DateTime, Message, Special, Tokenizer};
+pub use silhak_text::{DateTime, Message, Special, Tokenizer, TokenizerError};

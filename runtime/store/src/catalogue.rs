@@ -32,6 +32,9 @@ pub struct Entry {
     pub architecture: String,
     /// The licence of the weights.
     pub licence: Licence,
+    /// Whether it answers in English whatever it is asked in, which whoever gets it by an alias should know.
+    #[serde(default)]
+    pub english_only: bool,
     /// Bytes, where somebody measured them.
     pub size: Option<u64>,
     /// SHA-256, where somebody computed it; otherwise the one the server announces is what the file is checked against.

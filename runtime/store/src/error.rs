@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 
 use crate::name::{Digest, ModelName};
 
@@ -31,6 +32,13 @@ pub enum StoreError {
         digest: String,
     },
 
+    /// A file name with nothing in it that a model could be called.
+    #[error("no model name can be made from '{file}'; give one with --name, such as: --name my-model")]
+    NoNameInFile {
+        /// The file's name.
+        file: String,
+    },
+
     /// No model of this name is in the store.
     #[error("there is no model '{name}' here{}", hint_for_missing(.name, *.in_catalogue, .near.as_deref()))]
     NotFound {
@@ -40,6 +48,16 @@ pub enum StoreError {
         in_catalogue: bool,
         /// A known name that differs by a letter or two.
         near: Option<String>,
+    },
+
+    /// An import under the name of another model.
+    #[error(
+        "there is another model '{name}' here already; choose another name with --name, or put this one in its place \
+         with --replace"
+    )]
+    NameTaken {
+        /// The name.
+        name: ModelName,
     },
 
     /// The catalogue has no such name.
@@ -57,6 +75,13 @@ pub enum StoreError {
     /// A path given by the user does not lead to a file.
     #[error("there is no file at '{path}'; check the path, or give the name of a model in the store")]
     NoSuchFile {
+        /// The path as given.
+        path: String,
+    },
+
+    /// A path given by the user leads to a folder.
+    #[error("'{path}' is a folder; give the path of a .gguf file in it, or the name of a model in the store")]
+    IsFolder {
         /// The path as given.
         path: String,
     },
@@ -162,7 +187,7 @@ pub enum StoreError {
         /// The host name.
         host: String,
         /// What failed.
-        why: String,
+        why: NoAnswer,
     },
 
     /// The connection broke or went silent in the middle.
@@ -235,6 +260,17 @@ pub enum StoreError {
         failures: Vec<SourceFailure>,
     },
 
+    /// The store's folder cannot be made, or not be written to.
+    #[error(
+        "the store's folder '{path}' cannot be written to: {source}; set SILHAK_HOME to a folder where you may write"
+    )]
+    Folder {
+        /// The folder that the user chose, or the default one.
+        path: String,
+        /// The system's own error.
+        source: io::Error,
+    },
+
     /// The operating system refused something.
     #[error("{doing} failed: {source}")]
     Io {
@@ -252,6 +288,31 @@ pub struct SourceFailure {
     pub from: String,
     /// What went wrong.
     pub error: StoreError,
+}
+
+/// Why a host could not be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NoAnswer {
+    /// Nobody knows an address for its name.
+    UnknownName,
+    /// Nothing comes from its address.
+    Silent,
+    /// Its redirects lead back to each other.
+    Circles,
+    /// What the system or the protocol says.
+    Other(String),
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownName => "its name is not known",
+            Self::Silent => "it does not answer",
+            Self::Circles => "it redirects in circles",
+            Self::Other(why) => why,
+        })
+    }
 }
 
 /// What is wrong with a stored file.
@@ -290,6 +351,14 @@ impl StoreError {
         }
     }
 
+    /// Wraps a system error met while making or locking the store in `root`.
+    pub(crate) fn folder(root: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |error| match Self::io("")(error) {
+            Self::Io { source, .. } => Self::Folder { path: root.display().to_string(), source },
+            full => full,
+        }
+    }
+
     /// Whether the same request may well succeed a moment later.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
@@ -301,7 +370,7 @@ impl StoreError {
 
     /// Whether trying another source is pointless: the trouble is on this side.
     pub(crate) fn is_local(&self) -> bool {
-        matches!(self, Self::Cancelled | Self::DiskFull | Self::NoSpace { .. } | Self::Io { .. })
+        matches!(self, Self::Cancelled | Self::DiskFull | Self::NoSpace { .. } | Self::Folder { .. } | Self::Io { .. })
     }
 }
 

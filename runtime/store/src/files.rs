@@ -141,12 +141,20 @@ pub(crate) fn hash(reader: &mut impl Read, hasher: &mut Sha256, total: u64, moni
 /// The SHA-256 of any file, in the store or not.
 ///
 /// # Errors
-/// [`StoreError::NoSuchFile`], [`StoreError::Io`], [`StoreError::Cancelled`].
+/// [`StoreError::NoSuchFile`], [`StoreError::IsFolder`], [`StoreError::Io`], [`StoreError::Cancelled`].
 pub fn hash_file(path: &Path, monitor: &mut Monitor<'_>) -> Result<Digest> {
-    if !path.is_file() {
-        return Err(StoreError::NoSuchFile { path: path.display().to_string() });
-    }
+    check_is_file(path)?;
     digest_of(&mut File::open(path).map_err(StoreError::io("reading the file"))?, monitor)
+}
+
+/// Refuses a path of the user's that leads to no file.
+pub(crate) fn check_is_file(path: &Path) -> Result<()> {
+    let shown = || path.display().to_string();
+    match path {
+        path if path.is_file() => Ok(()),
+        path if path.is_dir() => Err(StoreError::IsFolder { path: shown() }),
+        _ => Err(StoreError::NoSuchFile { path: shown() }),
+    }
 }
 
 /// The digest of a whole file.
@@ -189,6 +197,11 @@ pub(crate) fn sync_dir(folder: &Path) -> Result<()> {
 pub(crate) fn check_space(folder: &Path, needed: u64) -> Result<()> {
     let available = fs4::available_space(folder).map_err(StoreError::io("asking for the free disk space"))?;
     if needed > available { Err(StoreError::NoSpace { needed, available }) } else { Ok(()) }
+}
+
+/// Whether the disk has no room for one more chunk.
+pub(crate) fn is_full(folder: &Path) -> bool {
+    fs4::available_space(folder).is_ok_and(|available| available < CHUNK as u64)
 }
 
 fn read(reader: &mut impl Read, chunk: &mut [u8]) -> io::Result<usize> {

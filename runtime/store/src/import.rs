@@ -23,6 +23,8 @@ pub struct ImportOptions {
     /// Hard-link instead of copying: no second copy, but whoever changes the original in place damages the model, which
     /// [`Store::verify`] will say.
     pub link: bool,
+    /// Take the place of another model of this name, which goes.
+    pub replace: bool,
     /// The licence to record.
     pub licence: Option<Licence>,
 }
@@ -31,19 +33,24 @@ impl Store {
     /// Imports a GGUF file, with its siblings if it is one of a split model (`…-00001-of-00003.gguf`).
     ///
     /// # Errors
-    /// [`StoreError::NoSuchFile`], [`StoreError::NotGguf`], [`StoreError::MissingShard`], [`StoreError::NoSpace`],
-    /// [`StoreError::CannotLink`], [`StoreError::Cancelled`], [`StoreError::DiskFull`]. After any of them the store is
-    /// as it was before.
+    /// [`StoreError::NoSuchFile`], [`StoreError::IsFolder`], [`StoreError::NoNameInFile`], [`StoreError::NotGguf`], [`StoreError::MissingShard`], [`StoreError::NameTaken`],
+    /// [`StoreError::NoSpace`], [`StoreError::CannotLink`], [`StoreError::Cancelled`], [`StoreError::DiskFull`]. After
+    /// any of them the store is as it was before.
     pub fn import(&self, path: &Path, options: &ImportOptions, monitor: &mut Monitor<'_>) -> Result<Manifest> {
         let sources = sources(path)?;
         let name = match &options.name {
             Some(name) => name.clone(),
             None => ModelName::from_file_name(&sources[0].name)?,
         };
+        let size = sources.iter().fold(0u64, |sum, source| sum.saturating_add(source.size));
+        if !options.replace && self.get(&name).is_ok_and(|other| other.size() != size) {
+            // The content is compared once its digest is known; there is no need to read that much here.
+            return Err(StoreError::NameTaken { name });
+        }
         self.prepare()?;
         self.sweep(KEEP_PARTIAL)?;
         if !options.link {
-            files::check_space(&self.blobs(), sources.iter().fold(0, |sum, source| sum.saturating_add(source.size)))?;
+            files::check_space(&self.blobs(), size)?;
         }
         let (mut listed, mut staged) = (Vec::new(), Vec::new());
         for mut source in sources {
@@ -59,7 +66,7 @@ impl Store {
             licence: options.licence.clone(),
             files: listed,
         };
-        self.publish(&manifest, staged)?;
+        self.publish(&manifest, staged, options.replace)?;
         Ok(manifest)
     }
 
@@ -111,10 +118,8 @@ struct Original {
 
 /// The files that make up the model at `path`, in shard order.
 fn sources(path: &Path) -> Result<Vec<Original>> {
+    files::check_is_file(path)?;
     let missing = || StoreError::NoSuchFile { path: path.display().to_string() };
-    if !path.is_file() {
-        return Err(missing());
-    }
     let file_name = path.file_name().and_then(|name| name.to_str()).ok_or_else(missing)?;
     let Some(shard) = Shard::parse(file_name).filter(|shard| shard.count > 1) else {
         return Ok(vec![open(path, file_name)?]);

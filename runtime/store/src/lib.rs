@@ -29,7 +29,7 @@ mod sweep;
 mod timestamp;
 
 pub use catalogue::{Catalogue, Entry, Licence, Localized, Source, Wheel};
-pub use error::{Damage, SourceFailure, StoreError};
+pub use error::{Damage, NoAnswer, SourceFailure, StoreError};
 pub use files::hash_file;
 pub use import::ImportOptions;
 pub use manifest::{Manifest, ModelFile};

@@ -44,6 +44,11 @@ impl Manifest {
         self.files.iter().any(|file| file.sha256 == *digest)
     }
 
+    /// Whether the files have the same content in the same order, whatever they are called.
+    pub(crate) fn has_content_of(&self, other: &Self) -> bool {
+        self.files.iter().map(|file| &file.sha256).eq(other.files.iter().map(|file| &file.sha256))
+    }
+
     pub(crate) fn from_toml(stem: &str, text: &str) -> Result<Self> {
         let bad = |why: String| StoreError::BadManifest { name: stem.replace('@', ":"), why };
         let manifest: Self = toml::from_str(text).map_err(|error| bad(error.message().to_owned()))?;

@@ -18,7 +18,7 @@ impl ModelName {
     /// Makes a name out of a file's: lower case, other characters turned to `-`, without `.gguf` and shard numbers.
     ///
     /// # Errors
-    /// [`StoreError::BadName`] if no letter or digit is left.
+    /// [`StoreError::NoNameInFile`] if no letter or digit is left.
     pub fn from_file_name(file: &str) -> Result<Self, StoreError> {
         let stem = file.strip_suffix(".gguf").unwrap_or(file);
         let stem = crate::manifest::Shard::parse(file).map_or(stem, |shard| &file[..shard.stem_len]);
@@ -29,7 +29,7 @@ impl ModelName {
             .skip_while(|c| !c.is_ascii_alphanumeric())
             .take(MAX_NAME_LEN)
             .collect();
-        name.trim_end_matches('-').parse().map_err(|_| StoreError::BadName { name: file.to_owned() })
+        name.trim_end_matches('-').parse().map_err(|_| StoreError::NoNameInFile { file: file.to_owned() })
     }
 
     /// The name as text.

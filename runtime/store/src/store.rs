@@ -66,7 +66,9 @@ impl Store {
     pub fn catalogue(&self) -> Result<Catalogue> {
         match fs::read_to_string(self.root.join("catalogue.toml")) {
             Ok(own) => Catalogue::builtin()?.with(&own),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Catalogue::builtin(),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Catalogue::builtin()
+            }
             Err(error) => Err(StoreError::io("reading catalogue.toml")(error)),
         }
     }
@@ -95,23 +97,19 @@ impl Store {
     }
 
     /// Finds the file behind what a user typed: a path (anything with a separator or ending in `.gguf`), a name in the
-    /// store, or a catalogue alias, which stands for the first of its models that is in the store.
+    /// store, or else a catalogue alias, which stands for the first of its models that is in the store.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchFile`], [`StoreError::NotFound`] with a hint, or [`StoreError::Damaged`] if a file of the
+    /// [`StoreError::NoSuchFile`], [`StoreError::IsFolder`], [`StoreError::NotFound`] with a hint, or [`StoreError::Damaged`] if a file of the
     /// model is missing or has another size than recorded.
     pub fn resolve(&self, name_or_path: &str, catalogue: &Catalogue) -> Result<Resolved> {
         if looks_like_path(name_or_path) {
             let path = PathBuf::from(name_or_path);
-            return if path.is_file() {
-                Ok(Resolved { path, manifest: None })
-            } else {
-                Err(StoreError::NoSuchFile { path: name_or_path.to_owned() })
-            };
+            files::check_is_file(&path)?;
+            return Ok(Resolved { path, manifest: None });
         }
         let name: ModelName = name_or_path.parse()?;
-        let candidates = catalogue.alias(&name).unwrap_or(std::slice::from_ref(&name));
-        for candidate in candidates {
+        for candidate in [&name].into_iter().chain(catalogue.alias(&name).unwrap_or_default()) {
             match self.get(candidate) {
                 Ok(manifest) => {
                     let path = self.path_of(&manifest)?;
@@ -190,12 +188,15 @@ impl Store {
     }
 
     /// Makes finished files and their manifest part of the store: blobs first, manifest last, both on the disk before
-    /// this returns. A model of the same name is replaced.
+    /// this returns. Another model of the same name is replaced if `replace` says so.
     ///
     /// `staged` holds the files whose content is not a blob yet. If anything fails, what was published of them is freed.
-    pub(crate) fn publish(&self, manifest: &Manifest, staged: Vec<(Digest, Staged)>) -> Result<()> {
+    pub(crate) fn publish(&self, manifest: &Manifest, staged: Vec<(Digest, Staged)>, replace: bool) -> Result<()> {
         let _guard = self.lock()?;
         let replaced = self.get(&manifest.name).ok();
+        if !replace && replaced.as_ref().is_some_and(|other| !other.has_content_of(manifest)) {
+            return Err(StoreError::NameTaken { name: manifest.name.clone() });
+        }
         if let Err(error) = self.enter(manifest, staged) {
             // The first error is the one to tell; what cannot be freed either is left to the next sweep.
             let _ = self.free(manifest);
@@ -270,16 +271,15 @@ impl Store {
     /// Makes the folders.
     pub(crate) fn prepare(&self) -> Result<()> {
         for folder in [self.blobs(), self.models()] {
-            fs::create_dir_all(folder).map_err(StoreError::io("making the store's folder"))?;
+            fs::create_dir_all(folder).map_err(StoreError::folder(&self.root))?;
         }
         Ok(())
     }
 
     /// Locks the store against other changes until the file is dropped.
     pub(crate) fn lock(&self) -> Result<File> {
-        let failed = "locking the store";
-        let file = files::open_rw(&self.root.join(".lock")).map_err(StoreError::io(failed))?;
-        file.lock().map_err(StoreError::io(failed))?;
+        let file = files::open_rw(&self.root.join(".lock")).map_err(StoreError::folder(&self.root))?;
+        file.lock().map_err(StoreError::folder(&self.root))?;
         Ok(file)
     }
 

@@ -51,6 +51,10 @@ fn named(text: &str) -> ImportOptions {
     ImportOptions { name: Some(name(text)), ..ImportOptions::default() }
 }
 
+fn replacing(text: &str) -> ImportOptions {
+    ImportOptions { replace: true, ..named(text) }
+}
+
 #[test]
 fn looking_into_an_empty_store_makes_nothing() {
     let setup = setup();
@@ -90,10 +94,19 @@ fn one_content_under_two_names_is_stored_once_and_lives_until_both_are_gone() {
 }
 
 #[test]
-fn importing_under_a_known_name_replaces_and_frees() {
+fn importing_under_a_known_name_replaces_and_frees_only_when_told_to() {
     let setup = setup();
-    setup.import(&setup.file("a.gguf", &gguf_like(1000, 3)), named("m")).unwrap();
-    setup.import(&setup.file("b.gguf", &gguf_like(2000, 4)), named("m")).unwrap();
+    let first = setup.file("a.gguf", &gguf_like(1000, 3));
+    setup.import(&first, named("m")).unwrap();
+    for (len, seed) in [(2000, 4), (1000, 5)] {
+        let other = setup.file("b.gguf", &gguf_like(len, seed));
+        let error = setup.import(&other, named("m")).unwrap_err();
+        assert!(matches!(&error, StoreError::NameTaken { name } if name.as_str() == "m"), "{error}");
+        setup.import(&first, named("m")).expect("the same content again");
+        setup.store.verify(&name("m"), &mut Monitor::silent()).unwrap();
+        assert_eq!(setup.blobs().len(), 1);
+    }
+    setup.import(&setup.file("b.gguf", &gguf_like(2000, 4)), replacing("m")).unwrap();
     assert_eq!((setup.blobs().len(), setup.store.get(&name("m")).unwrap().size()), (1, 2000));
 }
 
@@ -199,7 +212,7 @@ fn a_replaced_split_model_leads_to_the_new_files() {
     let import = |seed: u64| {
         let content = |i: u64| gguf_like(1000, 100 * seed + 2 * i);
         let paths = [1, 2].map(|i| setup.file(&format!("m-0000{i}-of-00002.gguf"), &content(i)));
-        setup.import(&paths[0], ImportOptions::default()).unwrap();
+        setup.import(&paths[0], replacing("m")).unwrap();
         [1, 2].map(content)
     };
     let shards = || {
@@ -216,7 +229,7 @@ fn a_replaced_split_model_leads_to_the_new_files() {
     fs::write(&damaged, gguf_like(1000, 9)).unwrap();
     assert_eq!(import(2), shards());
 
-    setup.import(&setup.file("single.gguf", &gguf_like(500, 3)), named("m")).unwrap();
+    setup.import(&setup.file("single.gguf", &gguf_like(500, 3)), replacing("m")).unwrap();
     assert_eq!((splits(), setup.blobs().len()), (0, 1));
 }
 
@@ -248,8 +261,18 @@ fn what_is_no_model_is_refused() {
     let error = setup.import(Path::new("nowhere/x.gguf"), ImportOptions::default()).unwrap_err();
     assert!(matches!(error, StoreError::NoSuchFile { .. }), "{error}");
     let error = setup.import(setup.outside.path(), ImportOptions::default()).unwrap_err();
-    assert!(matches!(error, StoreError::NoSuchFile { .. }), "{error}");
+    assert!(matches!(error, StoreError::IsFolder { .. }), "{error}");
+    let error = setup.import(&setup.file("한국어.gguf", &gguf_like(100, 18)), ImportOptions::default()).unwrap_err();
+    assert!(matches!(&error, StoreError::NoNameInFile { file } if file == "한국어.gguf"), "{error}");
     assert!(setup.blobs().is_empty());
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_to_is_named() {
+    let setup = setup();
+    let root = setup.file("a.gguf", &gguf_like(100, 19));
+    let error = Store::open(&root).import(&root, &named("m"), &mut Monitor::silent()).unwrap_err();
+    assert!(matches!(&error, StoreError::Folder { path, .. } if Path::new(path) == root), "{error}");
 }
 
 #[test]
@@ -285,6 +308,7 @@ fn missing_models_come_with_advice() {
         ("something-else", "run-model ls --available"),
         ("./no/such.gguf", "check the path"),
         ("../../etc/passwd", "check the path"),
+        ("./", "is a folder"),
         ("Bad Name", "not a model name"),
     ] {
         let error = setup.store.resolve(asked, &catalogue).unwrap_err().to_string();
@@ -301,6 +325,8 @@ fn an_alias_is_the_first_of_its_models_that_is_here() {
     assert_eq!(demo().as_str(), "smollm2-135m");
     setup.import(&setup.file("b.gguf", &gguf_like(100, 9)), named("qwen2.5-0.5b")).unwrap();
     assert_eq!(demo().as_str(), "qwen2.5-0.5b");
+    setup.import(&setup.file("c.gguf", &gguf_like(100, 17)), named("demo")).unwrap();
+    assert_eq!(demo().as_str(), "demo", "the user's own model of that name comes first");
 }
 
 #[test]

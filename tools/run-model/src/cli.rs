@@ -67,6 +67,13 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
 }
 
+impl Command {
+    /// Whether it is about what can be fetched.
+    pub(crate) fn needs_catalogue(&self) -> bool {
+        matches!(self, Self::Pull(_) | Self::Ls(LsArgs { available: true, .. }))
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct PullArgs {
     /// Name in the catalogue; `run-model ls --available` lists them
@@ -124,6 +131,10 @@ pub(crate) struct ImportArgs {
     /// Hard-link instead of copying: takes no room, but the file must not be changed afterwards
     #[arg(short, long)]
     pub(crate) link: bool,
+
+    /// Take the place of another model of this name
+    #[arg(short, long)]
+    pub(crate) replace: bool,
 }
 
 #[derive(Debug, Args)]

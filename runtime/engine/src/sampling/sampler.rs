@@ -1,5 +1,7 @@
 //! Sampling options, and the sampler that follows them.
 
+use std::ops::RangeInclusive;
+
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -47,23 +49,31 @@ impl Default for SamplingOptions {
 }
 
 impl SamplingOptions {
+    /// What [`temperature`](Self::temperature) can be.
+    pub const TEMPERATURE: RangeInclusive<f32> = 0.0..=100.0;
+    /// What [`top_p`](Self::top_p) and [`min_p`](Self::min_p) can be.
+    pub const PROBABILITY: RangeInclusive<f32> = 0.0..=1.0;
+    /// What [`repetition_penalty`](Self::repetition_penalty) can be.
+    pub const FACTOR: RangeInclusive<f32> = 0.01..=100.0;
+    /// What [`frequency_penalty`](Self::frequency_penalty) and [`presence_penalty`](Self::presence_penalty) can be.
+    pub const PENALTY: RangeInclusive<f32> = -100.0..=100.0;
+
     /// Always the most likely token.
     pub fn greedy() -> Self {
         SamplingOptions { temperature: 0.0, ..Self::default() }
     }
 
     fn check(&self, n_vocab: usize) -> Result<(), Error> {
-        let within = |option, value: f32, low: f32, high: f32| {
-            let holds = (low..=high).contains(&value);
-            let (expected, found) = (format!("{low} to {high}"), value.to_string());
-            if holds { Ok(()) } else { Err(Error::Option { option, expected, found }) }
+        let within = |option, value: f32, range: RangeInclusive<f32>| {
+            let (expected, found) = (format!("{} to {}", range.start(), range.end()), value.to_string());
+            if range.contains(&value) { Ok(()) } else { Err(Error::Option { option, expected, found }) }
         };
-        within("temperature", self.temperature, 0.0, 100.0)?;
-        within("top_p", self.top_p, 0.0, 1.0)?;
-        within("min_p", self.min_p, 0.0, 1.0)?;
-        within("repetition_penalty", self.repetition_penalty, 0.01, 100.0)?;
-        within("frequency_penalty", self.frequency_penalty, -100.0, 100.0)?;
-        within("presence_penalty", self.presence_penalty, -100.0, 100.0)?;
+        within("temperature", self.temperature, Self::TEMPERATURE)?;
+        within("top_p", self.top_p, Self::PROBABILITY)?;
+        within("min_p", self.min_p, Self::PROBABILITY)?;
+        within("repetition_penalty", self.repetition_penalty, Self::FACTOR)?;
+        within("frequency_penalty", self.frequency_penalty, Self::PENALTY)?;
+        within("presence_penalty", self.presence_penalty, Self::PENALTY)?;
         for &(id, bias) in &self.logit_bias {
             if id as usize >= n_vocab {
                 return Err(Error::TokenOutOfRange { id, n_vocab });

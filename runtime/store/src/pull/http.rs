@@ -6,13 +6,12 @@ use ureq::http::{Method, Request, Response, Uri, header};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body, Timeout};
 
+use crate::error::NoAnswer;
 use crate::monitor::CancelToken;
 use crate::{Result, StoreError};
 
 const MAX_REDIRECTS: usize = 8;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-const UNKNOWN_NAME: &str = "its name is not known";
 
 /// An HTTP client for one endpoint.
 pub(super) struct Client {
@@ -86,10 +85,7 @@ impl Client {
                 _ => return Ok(Answer { response, host }),
             }
         }
-        Err(StoreError::Unreachable {
-            host: uri.host().unwrap_or_default().to_owned(),
-            why: "it redirects in circles".into(),
-        })
+        Err(StoreError::Unreachable { host: uri.host().unwrap_or_default().to_owned(), why: NoAnswer::Circles })
     }
 
     /// Accepts https anywhere, and plain http only on this machine and only for an endpoint that is there itself.
@@ -112,17 +108,17 @@ pub(super) fn broken(host: &str, why: impl ToString) -> StoreError {
 
 /// A transport error before the answer.
 fn failed(host: &str, error: ureq::Error) -> StoreError {
-    let unreachable = |why: String| StoreError::Unreachable { host: host.to_owned(), why };
+    let unreachable = |why| StoreError::Unreachable { host: host.to_owned(), why };
     match error {
-        ureq::Error::HostNotFound => unreachable(UNKNOWN_NAME.into()),
+        ureq::Error::HostNotFound => unreachable(NoAnswer::UnknownName),
         // The resolver of the system reports an unknown name as an error without a kind of its own.
-        ureq::Error::Io(error) if error.to_string().contains("lookup address") => unreachable(UNKNOWN_NAME.into()),
-        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => unreachable("it does not answer".into()),
+        ureq::Error::Io(error) if error.to_string().contains("lookup address") => unreachable(NoAnswer::UnknownName),
+        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => unreachable(NoAnswer::Silent),
         ureq::Error::Timeout(_) => broken(host, "it went silent"),
         ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => broken(host, error),
         ureq::Error::Protocol(error) => broken(host, error),
-        ureq::Error::Io(error) => unreachable(error.to_string()),
-        other => unreachable(other.to_string()),
+        ureq::Error::Io(error) => unreachable(NoAnswer::Other(error.to_string())),
+        other => unreachable(NoAnswer::Other(other.to_string())),
     }
 }
 

@@ -180,13 +180,15 @@ impl Store {
         }
         match outcome {
             Ok(()) => remove_packages(&packages)?,
-            // Nothing may stay behind on a full disk; anything else is worth resuming.
+            // Nothing may stay behind on a full disk; otherwise, whatever came is worth resuming.
             Err(StoreError::DiskFull) => {
                 remove_packages(&packages)?;
                 return Err(StoreError::DiskFull);
             }
             Err(error) => {
-                staged.keep();
+                if staged.len() > 0 || packages.exists() {
+                    staged.keep();
+                }
                 return Err(error);
             }
         }
@@ -195,7 +197,7 @@ impl Store {
             return Err(StoreError::DigestMismatch { from: from.to_owned(), expected: promise.digest, found });
         }
         let manifest = record(entry, from, file_name, promise);
-        self.publish(&manifest, vec![(promise.digest, staged)])?;
+        self.publish(&manifest, vec![(promise.digest, staged)], true)?;
         Ok(manifest)
     }
 
@@ -213,7 +215,7 @@ impl Store {
             return Ok(None);
         }
         let manifest = record(entry, from, file_name, promise);
-        self.publish(&manifest, Vec::new())?;
+        self.publish(&manifest, Vec::new(), true)?;
         Ok(Some(manifest))
     }
 

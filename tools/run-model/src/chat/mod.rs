@@ -131,7 +131,7 @@ impl Chat<'_> {
             Command::Show => self.show()?,
             Command::Set { name, value } => self.set(&name, &value)?,
             Command::Save(path) => {
-                transcript::save(Path::new(&path), self.start.name, &self.conversation())?;
+                transcript::save(Path::new(&path), self.start.name, &self.conversation(), self.lang)?;
                 output::note(&self.lang.saved(&path));
             }
             Command::Load(path) => self.load(&path)?,
@@ -162,7 +162,7 @@ impl Chat<'_> {
     }
 
     fn load(&mut self, path: &str) -> anyhow::Result<()> {
-        let mut messages = transcript::load(Path::new(path))?;
+        let mut messages = transcript::load(Path::new(path), self.lang)?;
         let has_system = messages.first().is_some_and(|message| message.role == "system");
         self.start.system = has_system.then(|| messages.remove(0).content);
         self.messages = messages;

@@ -1,10 +1,11 @@
 //! The arguments of the verbs that open or run a model.
 
 use std::num::NonZero;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use silhak::cpu::Isa;
 use silhak::{Device, GpuLayers, SamplingOptions};
 
@@ -45,7 +46,7 @@ pub(crate) struct EngineArgs {
     pub(crate) device: DeviceArgs,
 
     /// Context length in tokens; by default 4096, or what the model was trained on if that is less
-    #[arg(long, env = "SILHAK_CTX", value_name = "N")]
+    #[arg(long, env = "SILHAK_CTX", value_name = "N", value_parser = at_least_one())]
     pub(crate) ctx: Option<usize>,
 
     #[command(flatten)]
@@ -62,7 +63,8 @@ pub(crate) struct PreArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SamplingArgs {
     /// Randomness: 0 always takes the most likely token
-    #[arg(long, env = "SILHAK_TEMP", value_name = "T", default_value_t = SamplingOptions::default().temperature)]
+    #[arg(long, env = "SILHAK_TEMP", value_name = "T", allow_negative_numbers = true,
+          value_parser = within(SamplingOptions::TEMPERATURE), default_value_t = SamplingOptions::default().temperature)]
     pub(crate) temp: f32,
 
     /// Choose among the K most likely tokens; 0 is all
@@ -70,25 +72,30 @@ pub(crate) struct SamplingArgs {
     pub(crate) top_k: usize,
 
     /// Choose among the fewest tokens that have P of the probability; 1 is all
-    #[arg(long, env = "SILHAK_TOP_P", value_name = "P", default_value_t = SamplingOptions::default().top_p)]
+    #[arg(long, env = "SILHAK_TOP_P", value_name = "P", allow_negative_numbers = true,
+          value_parser = within(SamplingOptions::PROBABILITY), default_value_t = SamplingOptions::default().top_p)]
     pub(crate) top_p: f32,
 
     /// Choose among tokens at least P times as likely as the most likely one; 0 is all
-    #[arg(long, env = "SILHAK_MIN_P", value_name = "P", default_value_t = SamplingOptions::default().min_p)]
+    #[arg(long, env = "SILHAK_MIN_P", value_name = "P", allow_negative_numbers = true,
+          value_parser = within(SamplingOptions::PROBABILITY), default_value_t = SamplingOptions::default().min_p)]
     pub(crate) min_p: f32,
 
     /// Make tokens of the prompt and the answer less likely; 1 changes nothing
-    #[arg(long, env = "SILHAK_REPEAT_PENALTY", value_name = "X",
+    #[arg(long, env = "SILHAK_REPEAT_PENALTY", value_name = "X", allow_negative_numbers = true,
+          value_parser = within(SamplingOptions::FACTOR),
           default_value_t = SamplingOptions::default().repetition_penalty)]
     pub(crate) repeat_penalty: f32,
 
     /// Make tokens of the answer less likely with each use
     #[arg(long, env = "SILHAK_FREQUENCY_PENALTY", value_name = "X", allow_negative_numbers = true,
+          value_parser = within(SamplingOptions::PENALTY),
           default_value_t = SamplingOptions::default().frequency_penalty)]
     pub(crate) frequency_penalty: f32,
 
     /// Make tokens of the answer less likely, once
     #[arg(long, env = "SILHAK_PRESENCE_PENALTY", value_name = "X", allow_negative_numbers = true,
+          value_parser = within(SamplingOptions::PENALTY),
           default_value_t = SamplingOptions::default().presence_penalty)]
     pub(crate) presence_penalty: f32,
 
@@ -230,6 +237,19 @@ fn device_parser() -> impl TypedValueParser<Value = Device> {
 
 fn isa_parser() -> impl TypedValueParser<Value = Isa> {
     PossibleValuesParser::new(Isa::ALL.iter().map(|isa| isa.name())).try_map(|name| name.parse::<Isa>())
+}
+
+/// A number in a range, which no NaN is.
+fn within(range: RangeInclusive<f32>) -> impl TypedValueParser<Value = f32> {
+    move |text: &str| {
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| format!("expected a number from {} to {}", range.start(), range.end()))
+    }
+}
+
+/// A number of tokens of which there must be some.
+pub(super) fn at_least_one() -> impl TypedValueParser<Value = usize> {
+    RangedU64ValueParser::<usize>::new().range(1..)
 }
 
 fn repetitions() -> clap::builder::RangedI64ValueParser<u32> {

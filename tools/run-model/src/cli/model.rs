@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::DeviceArgs;
+use super::engine::at_least_one;
 use super::size::parse_bytes;
 
 #[derive(Debug, Args)]
@@ -45,7 +46,7 @@ pub(crate) struct FitArgs {
     pub(crate) model: String,
 
     /// Context length in tokens; by default 4096, or what the model was trained on if that is less
-    #[arg(long, env = "SILHAK_CTX", value_name = "N")]
+    #[arg(long, env = "SILHAK_CTX", value_name = "N", value_parser = at_least_one())]
     pub(crate) ctx: Option<usize>,
 
     /// Memory to fit into, such as 24GB or 512MiB; by default what the system has available

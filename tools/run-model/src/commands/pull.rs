@@ -28,6 +28,9 @@ pub(crate) fn pull(name: &ModelName, consent: &ConsentArgs, context: &Context) -
         match pulled {
             Ok(manifest) => {
                 output::note(&context.lang.ready(manifest.name.as_str(), manifest.size()));
+                if entry.english_only && entry.name != *name {
+                    output::note(&context.lang.english_only(manifest.name.as_str()));
+                }
                 return Ok(manifest);
             }
             // Each source has said why as it failed; the next candidate has its turn.

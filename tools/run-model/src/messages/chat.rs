@@ -1,5 +1,8 @@
 //! What the interactive chat says.
 
+use std::io;
+use std::path::Path;
+
 use super::Lang::{self, En, Ko};
 use crate::chat::SetError;
 
@@ -101,6 +104,22 @@ impl Lang {
         match self {
             Ko => format!("대화를 '{path}'에 저장했습니다."),
             En => format!("Saved the conversation in '{path}'."),
+        }
+    }
+
+    pub(crate) fn cannot_save(self, path: &Path, error: &io::Error) -> String {
+        let path = path.display();
+        match self {
+            Ko => format!("대화를 '{path}'에 저장할 수 없습니다({error}). /save로 다른 곳에 저장해 주십시오."),
+            En => format!("the conversation cannot be saved in '{path}' ({error}); /save it in another place"),
+        }
+    }
+
+    pub(crate) fn not_a_conversation(self, path: &Path, error: &serde_json::Error) -> String {
+        let path = path.display();
+        match self {
+            Ko => format!("'{path}'은(는) 대화 파일이 아닙니다({error}). /save로 저장한 파일을 불러와 주십시오."),
+            En => format!("'{path}' is not a conversation ({error}); load a file that /save has written"),
         }
     }
 

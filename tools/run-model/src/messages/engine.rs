@@ -1,8 +1,8 @@
 //! What the verbs of the engine say, and the engine's errors in Korean; their English is their own.
 
-use std::path::Path;
+use std::io;
 
-use silhak::{BackendError, Error, GpuError, ModelError, gguf};
+use silhak::{BackendError, Error, GpuError, ModelError, TokenizerError, gguf};
 
 use super::Lang::{self, En, Ko};
 use crate::output::bytes;
@@ -62,17 +62,26 @@ impl Lang {
         }
     }
 
-    pub(crate) fn cannot_read_text(self, path: &Path) -> String {
-        match self {
-            Ko => format!("'{}'을(를) UTF-8 글로 읽을 수 없습니다", path.display()),
-            En => format!("cannot read '{}' as UTF-8 text", path.display()),
+    /// `what` is a file or stdin, as the user knows it.
+    pub(crate) fn cannot_read_text(self, what: &str, error: &io::Error) -> String {
+        match (self, error.kind()) {
+            (Ko, io::ErrorKind::NotFound) => format!("'{what}' 파일이 없습니다. 경로를 확인해 주십시오."),
+            (En, io::ErrorKind::NotFound) => format!("there is no file at '{what}'; check the path"),
+            (Ko, io::ErrorKind::InvalidData) => format!(
+                "{what}의 글이 UTF-8이 아닙니다. 먼저 UTF-8로 바꿔 주십시오. 예: iconv -f CP949 -t UTF-8 파일 > 새파일"
+            ),
+            (En, io::ErrorKind::InvalidData) => format!(
+                "the text of {what} is not UTF-8; convert it first, for example with: iconv -f CP949 -t UTF-8 FILE > NEW"
+            ),
+            (Ko, _) => format!("{what}을(를) 읽을 수 없습니다({error}). 읽을 수 있는 파일인지 확인해 주십시오."),
+            (En, _) => format!("{what} cannot be read ({error}); check that it is a file that you may read"),
         }
     }
 
-    pub(crate) fn cannot_read_stdin(self) -> &'static str {
+    pub(crate) fn stdin(self) -> &'static str {
         match self {
-            Ko => "표준 입력을 UTF-8 글로 읽을 수 없습니다",
-            En => "cannot read stdin as UTF-8 text",
+            Ko => "표준 입력",
+            En => "stdin",
         }
     }
 
@@ -158,6 +167,17 @@ fn korean(error: &Error) -> String {
             "텐서 '{name}'이(가) 실학이 실행하지 못하는 {ty} 형식입니다. 실행할 수 있는 형식은 {known}입니다. 다른 형식으로 \
              양자화한 파일을 써 주십시오."
         ),
+        E::Model(ModelError::MissingTensor { name }) => format!(
+            "텐서 '{name}'이(가) 파일에 없습니다. 파일이 온전하지 않거나 적혀 있는 것과 다른 구조의 모델입니다. 다시 받아 주십시오."
+        ),
+        E::Model(ModelError::Gguf(error)) => korean_gguf(error),
+        E::Tokenizer(TokenizerError::UnknownPre { found, known }) => format!(
+            "'{found}'(이)라는 사전 토크나이저를 실학은 모릅니다. 아는 것은 {known}입니다. 그 가운데 같은 것을 --pre로 지정해 주십시오. \
+             다른 것을 고르면 답이 나빠집니다."
+        ),
+        E::Tokenizer(TokenizerError::UnknownModel { found, known }) => format!(
+            "'{found}' 방식의 토크나이저를 실학은 모릅니다. 아는 것은 {known}입니다. 다른 모델을 써 주십시오."
+        ),
         E::NoTemplate => "이 모델에는 대화 틀이 없습니다. --raw를 붙이면 글을 이어서 씁니다.".into(),
         E::Template(error) => format!("모델의 대화 틀을 쓸 수 없습니다: {error}. --raw를 붙이면 틀 없이 실행합니다."),
         E::EmptyPrompt => "입력이 비어 있습니다. 질문을 적어 주십시오.".into(),
@@ -222,6 +242,38 @@ fn korean_gguf(error: &gguf::Error) -> String {
         E::UnsupportedVersion { found } => {
             format!("GGUF {found}판은 읽지 못합니다. 2판이나 3판으로 다시 변환해 주십시오.")
         }
+        E::BigEndian { .. } => {
+            "빅 엔디언 파일은 읽지 못합니다. gguf-py의 gguf_convert_endian.py로 리틀 엔디언으로 바꿔 주십시오.".into()
+        }
+        E::TooLarge { offset, found, limit, .. } => format!(
+            "{offset}바이트 자리의 값이 {found}인데 {limit}까지만 받아들입니다. 파일이 손상되었거나 해로운 파일입니다. 다시 받아 주십시오."
+        ),
+        E::CountPastEnd { offset, .. } => {
+            format!(
+                "{offset}바이트 자리에 적힌 개수가 파일의 나머지보다 큽니다. 잘렸거나 손상된 파일이니 다시 받아 주십시오."
+            )
+        }
+        E::TensorPastEnd { tensor, .. } => {
+            format!("텐서 '{}'의 값이 파일 끝을 넘습니다. 파일이 잘렸으니 다시 받아 주십시오.", short(tensor))
+        }
+        E::UnknownTensorType { tensor, id, .. } => format!(
+            "텐서 '{}'의 형식 번호 {id}을(를) 이 판의 실학은 모릅니다. 새 판이 나왔는지 확인하시거나 다른 형식으로 양자화한 파일을 써 \
+             주십시오.",
+            short(tensor)
+        ),
+        E::RemovedTensorType { tensor, name, .. } => format!(
+            "텐서 '{}'이(가) 더는 쓰지 않는 {name} 형식입니다. 요즘 형식으로 다시 양자화해 주십시오.",
+            short(tensor)
+        ),
+        E::MissingKey { key, .. } => {
+            format!("메타데이터에 '{}' 값이 없습니다. 모델 파일을 다시 변환해 주십시오.", short(key))
+        }
+        E::Io { source, .. } => format!("시스템이 거부했습니다({source}). 경로와 권한을 확인해 주십시오."),
         other => other.to_string(),
     }
+}
+
+/// A name from a file, which may be long and hostile.
+fn short(name: &str) -> String {
+    name.chars().take(96).flat_map(char::escape_debug).collect()
 }

@@ -125,6 +125,17 @@ impl Lang {
         }
     }
 
+    pub(crate) fn english_only(self, name: &str) -> String {
+        match self {
+            Ko => format!(
+                "{name}은(는) 영어로만 답하는 작은 모델입니다. 한국어로 답하는 모델은 run-model ls --available로 볼 수 있습니다."
+            ),
+            En => format!(
+                "{name} is a small model that answers in English only; run-model ls --available lists models for Korean."
+            ),
+        }
+    }
+
     pub(crate) fn licence(self, name: &str, url: &str) -> String {
         match self {
             Ko => format!("이용 허락: {name} <{url}>"),
@@ -221,6 +232,13 @@ impl Lang {
         match self {
             Ko => format!("{names} 가운데 먼저 받을 수 있는 모델"),
             En => format!("The first of {names} that can be reached."),
+        }
+    }
+
+    pub(crate) fn own_catalogue_unused(self, why: &str) -> String {
+        match self {
+            Ko => format!("주의: {why} 그때까지는 실학의 목록만 씁니다."),
+            En => format!("warning: {why}; until then, only Silhak's own catalogue is used"),
         }
     }
 

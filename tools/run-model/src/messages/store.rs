@@ -1,6 +1,6 @@
 //! The store's errors in Korean; their English is their own.
 
-use silhak_store::{Damage, StoreError};
+use silhak_store::{Damage, NoAnswer, StoreError};
 
 use super::Lang;
 use crate::output::bytes;
@@ -22,6 +22,9 @@ fn korean(error: &StoreError) -> String {
              시작하며, 필요하면 ':태그'를 붙여 주십시오."
         ),
         E::BadDigest { digest } => format!("'{digest}'은(는) SHA-256 값이 아닙니다. 16진수 64자여야 합니다."),
+        E::NoNameInFile { file } => format!(
+            "'{file}'(이)라는 파일 이름으로는 모델 이름을 만들 수 없습니다. --name my-model처럼 이름을 정해 주십시오."
+        ),
         E::NotFound { name, in_catalogue: true, .. } => {
             format!("'{name}' 모델이 없습니다. run-model pull {name} 명령으로 받아 주십시오.")
         }
@@ -29,6 +32,10 @@ fn korean(error: &StoreError) -> String {
         E::NotFound { name, .. } => format!(
             "'{name}' 모델이 없습니다. 받아 둔 모델은 run-model ls, 받을 수 있는 모델은 run-model ls --available 명령으로 \
              볼 수 있습니다."
+        ),
+        E::NameTaken { name } => format!(
+            "'{name}'(이)라는 다른 모델이 이미 있습니다. --name으로 다른 이름을 정하시거나, --replace를 붙여 그 모델을 이 모델로 \
+             바꿔 주십시오."
         ),
         E::NotInCatalogue { name, near: Some(near) } => {
             format!("목록에 '{name}' 모델이 없습니다. '{near}'을(를) 찾으셨습니까?")
@@ -38,6 +45,9 @@ fn korean(error: &StoreError) -> String {
         ),
         E::NoSuchFile { path } => {
             format!("'{path}' 파일이 없습니다. 경로를 확인하시거나 받아 둔 모델의 이름을 적어 주십시오.")
+        }
+        E::IsFolder { path } => {
+            format!("'{path}'은(는) 폴더입니다. 그 안에 있는 .gguf 파일의 경로나 받아 둔 모델의 이름을 적어 주십시오.")
         }
         E::NotGguf { file } => format!(
             "'{file}'은(는) GGUF 파일이 아닙니다. 파일이 GGUF라는 글자로 시작하지 않습니다. 먼저 GGUF로 변환해 주십시오."
@@ -79,7 +89,10 @@ fn korean(error: &StoreError) -> String {
              출처를 이용해 주십시오."
         ),
         E::Unreachable { host, why } => {
-            format!("{host}에 연결할 수 없습니다({why}). 네트워크와 프록시 설정(HTTPS_PROXY)을 확인해 주십시오.")
+            format!(
+                "{host}에 연결할 수 없습니다({}). 네트워크와 프록시 설정(HTTPS_PROXY)을 확인해 주십시오.",
+                no_answer(why)
+            )
         }
         E::Interrupted { host, why } => {
             format!("{host}와(과)의 연결이 끊어졌습니다({why}). 같은 명령을 다시 실행하면 멈춘 곳부터 이어서 받습니다.")
@@ -105,7 +118,19 @@ fn korean(error: &StoreError) -> String {
             }
             text
         }
+        E::Folder { path, source } => {
+            format!("저장소 폴더 '{path}'에 쓸 수 없습니다({source}). SILHAK_HOME에 쓸 수 있는 폴더를 지정해 주십시오.")
+        }
         // What the system says comes in the system's language.
+        other => other.to_string(),
+    }
+}
+
+fn no_answer(why: &NoAnswer) -> String {
+    match why {
+        NoAnswer::UnknownName => "그런 이름을 찾을 수 없습니다".into(),
+        NoAnswer::Silent => "답이 없습니다".into(),
+        NoAnswer::Circles => "돌고 도는 주소로 안내합니다".into(),
         other => other.to_string(),
     }
 }

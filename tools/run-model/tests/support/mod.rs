@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use silhak_tests::tiny::Tiny;
 use tempfile::TempDir;
 
 #[cfg(target_os = "linux")]
@@ -69,6 +70,16 @@ impl Home {
     /// Runs, expects success and reads what is printed as JSON.
     pub(crate) fn json(&self, args: &[&str]) -> serde_json::Value {
         serde_json::from_str(&self.ok(args).stdout).unwrap()
+    }
+
+    /// Writes a model that can be loaded, with so much after its end that it has `len` bytes; returns its path.
+    pub(crate) fn model(&self, name: &str, len: u64, seed: u64) -> String {
+        let path = self.folder.path().join(name);
+        Tiny { n_layers: 1, seed, ..Tiny::new("llama") }.write(&path).unwrap();
+        let file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+        assert!(file.metadata().unwrap().len() <= len);
+        file.set_len(len).unwrap();
+        path.into_os_string().into_string().unwrap()
     }
 
     /// Runs and expects success.
