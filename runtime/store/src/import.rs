@@ -33,9 +33,9 @@ impl Store {
     /// Imports a GGUF file, with its siblings if it is one of a split model (`…-00001-of-00003.gguf`).
     ///
     /// # Errors
-    /// [`StoreError::NoSuchFile`], [`StoreError::IsFolder`], [`StoreError::NoNameInFile`], [`StoreError::NotGguf`], [`StoreError::MissingShard`], [`StoreError::NameTaken`],
-    /// [`StoreError::NoSpace`], [`StoreError::CannotLink`], [`StoreError::Cancelled`], [`StoreError::DiskFull`]. After
-    /// any of them the store is as it was before.
+    /// [`StoreError::NoSuchFile`], [`StoreError::IsFolder`], [`StoreError::NoNameInFile`], [`StoreError::NotGguf`],
+    /// [`StoreError::MissingShard`], [`StoreError::NameTaken`], [`StoreError::NoSpace`], [`StoreError::CannotLink`],
+    /// [`StoreError::Cancelled`], [`StoreError::DiskFull`]. After any of them the store is as it was before.
     pub fn import(&self, path: &Path, options: &ImportOptions, monitor: &mut Monitor<'_>) -> Result<Manifest> {
         let sources = sources(path)?;
         let name = match &options.name {
