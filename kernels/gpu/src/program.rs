@@ -1,6 +1,8 @@
 //! A plan turned into steps: for each, which kernels may run it, the bind group they share, and how many workgroups.
 
 mod arena;
+mod attention;
+mod linear;
 mod work;
 
 use std::collections::HashMap;
@@ -8,17 +10,14 @@ use std::mem;
 use std::num::NonZero;
 
 use bytes::Bytes;
-use silhak_ops::{
-    Access, Activation, Error, ExecConfig, KvId, Op, Pairing, Plan, Rope, RopeTable, Rows, Scratch, ValueId, WeightId,
-};
-use silhak_quant::planar::GROUP;
-use silhak_shaders::{self as shaders, Activations, Epilogue, Shader};
+use silhak_ops::{Access, Activation, Error, ExecConfig, Op, Plan, Rope, RopeTable, Rows, Scratch, ValueId, WeightId};
+use silhak_shaders::{self as shaders, Epilogue, Shader};
 use wgpu::{BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, BufferBinding};
 
 use crate::buffer::Buffer;
 use crate::device::Device;
-use crate::fuse::{Fused, Part, fuse};
-use crate::kv::{KvStore, shader_kv};
+use crate::fuse::{Fused, fuse};
+use crate::kv::KvStore;
 use crate::weights::{self, Matrix, upload_vector, vector};
 use crate::{pipelines, policy};
 use arena::{Arena, PARAM_BYTES};
@@ -168,25 +167,7 @@ impl<'a> Compiler<'a> {
                 Ok(())
             }
             Fused::RopeKv { layer, q, k, v, head_dim, rope, out } => {
-                let (table, kv) = (self.rope_table(rope)?, self.kv.layer(layer));
-                let (n_heads, n_kv_heads) = (self.width(q) / head_dim as u32, self.width(k) / head_dim as u32);
-                let params = [
-                    head_dim as u32,
-                    n_heads,
-                    rope.n_rot as u32,
-                    u32::from(rope.pairing == Pairing::Adjacent),
-                    table,
-                    n_kv_heads,
-                    kv.group as u32,
-                    self.config.kv.page_len as u32,
-                ];
-                let shader = Shader::RopeKv { kv: shader_kv(self.config.kv.element) };
-                let threads = (self.width(q) + self.width(k)) / 2;
-                let work = Work::PerRow { shader, groups: threads.div_ceil(64), rows: Rows::Tokens };
-                let values = [q, k, v, out].map(|value| self.slot(value));
-                let buffers = values.into_iter().chain([kv.k.clone(), kv.v.clone()]).collect();
-                self.push_buffers(work, &params, buffers);
-                Ok(())
+                self.rope_kv(layer, [q, k, v], head_dim, rope, out)
             }
         }
     }
@@ -209,12 +190,7 @@ impl<'a> Compiler<'a> {
             }
             Op::Rope { x, head_dim, rope, out } => self.rope(x, head_dim, rope, out),
             Op::KvWrite { layer, k, v } => {
-                let (n_pairs, kv) = (self.width(k) / 2, self.kv.layer(layer));
-                let buffers = vec![self.slot(k), self.slot(v), kv.k.clone(), kv.v.clone()];
-                let shader = Shader::KvWrite { kv: shader_kv(self.config.kv.element) };
-                let work = Work::PerRow { shader, groups: n_pairs.div_ceil(64), rows: Rows::Tokens };
-                let params = [n_pairs, kv.group as u32, self.config.kv.page_len as u32];
-                self.push_buffers(work, &params, buffers);
+                self.kv_write(layer, k, v);
                 Ok(())
             }
             Op::Attention { layer, q, scale, out } => {
@@ -261,168 +237,6 @@ impl<'a> Compiler<'a> {
         let buffers = vec![self.slot(x), self.vector(weight)?, self.slot(out)];
         let work = Work::PerRow { shader, groups: runs, rows };
         self.push_buffers(work, &[len as u32, runs, eps.to_bits(), of_outputs(rows)], buffers);
-        Ok(())
-    }
-
-    fn norm_quantized(&mut self, x: ValueId, weight: WeightId, eps: f32, out: ValueId) -> Result<(), Error> {
-        let rows = self.plan.value(x).rows;
-        let n_blocks = self.width(x) / 32;
-        let threads = policy::norm_threads(self.width(x) as usize);
-        let shader = Shader::RmsNormQuantized { reduce: policy::reduce(&self.device.caps), threads };
-        let a8 = self.a8_buffers(out)?;
-        let buffers = [self.slot(x), self.vector(weight)?].into_iter().chain(a8).collect();
-        self.push_buffers(Work::PerRow { shader, groups: 1, rows }, &[n_blocks, eps.to_bits()], buffers);
-        Ok(())
-    }
-
-    /// Several linears of `x`, with their rows one after the other.
-    fn linears(&mut self, x: ValueId, parts: &[Part]) -> Result<(), Error> {
-        let mut biases = Vec::new();
-        for part in parts {
-            let n = self.width(part.out) as usize;
-            match part.bias {
-                Some(bias) => biases.extend(vector(self.plan.weight(bias), &self.weights[bias.index()])?),
-                None => biases.resize(biases.len() + n, 0.0f32),
-            }
-        }
-        let bias = self.device.filled(weights::WHAT, bytemuck::cast_slice(&biases))?;
-        let width = |i: usize| parts.get(i).map_or(0, |part| self.width(part.out));
-        let widths = [width(0), width(1), width(2)];
-        let out = |i: usize| parts.get(i).map_or_else(|| self.unused.clone(), |part| self.slot(part.out));
-        let after = vec![out(0), bias, out(1), out(2)];
-        let weights: Vec<WeightId> = parts.iter().map(|part| part.weight).collect();
-        self.linear(x, &weights, Epilogue::Three, widths, after)
-    }
-
-    /// A linear, or several that one kernel does; `after` are its bindings after those of `x`.
-    fn linear(
-        &mut self,
-        x: ValueId,
-        weights: &[WeightId],
-        epilogue: Epilogue,
-        widths: [u32; 3],
-        after: Vec<Buffer>,
-    ) -> Result<(), Error> {
-        let run = matches!(epilogue, Epilogue::Gate(_)).then_some(Epilogue::RUN);
-        let matrix = self.matrix(weights, run)?;
-        let activations = policy::activations(matrix.weights, matrix.n_in, &self.device.caps);
-        let columns = match activations {
-            Activations::A8 => self.quantized(x)?,
-            Activations::F32 | Activations::Ragged => vec![self.slot(x)],
-        };
-        let (rows, per_output) = (self.plan.value(x).rows, epilogue.rows_per_output());
-        for chunk in &matrix.chunks {
-            let n_rows = chunk.n_rows;
-            let work = Work::Linear { weights: matrix.weights, activations, epilogue, n_rows, rows };
-            let params = [
-                n_rows / per_output,
-                matrix.n_groups(),
-                matrix.n_in,
-                chunk.first_row / per_output,
-                widths[0],
-                of_outputs(rows),
-                work::grid_width(n_rows, &self.device.caps),
-                widths[1],
-                widths[2],
-            ];
-            let buffers = chunk.planes.iter().chain(&columns).chain(&after).cloned().collect();
-            self.push_buffers(work, &params, buffers);
-        }
-        Ok(())
-    }
-
-    /// The 8-bit form of a value: quants and scales. It is made once for all linears that read the value.
-    fn quantized(&mut self, x: ValueId) -> Result<Vec<Buffer>, Error> {
-        let (rows, n_blocks) = (self.plan.value(x).rows, self.width(x) / 32);
-        if let Some(a8) = self.a8.get(&(rows, self.width(x))).filter(|a8| a8.holds == x) {
-            return Ok(a8.buffers.to_vec());
-        }
-        let buffers = self.a8_buffers(x)?;
-        let bound = [self.slot(x)].into_iter().chain(buffers.clone()).collect();
-        let work = Work::PerRow { shader: Shader::Quantize, groups: n_blocks.div_ceil(64), rows };
-        self.push_buffers(work, &[n_blocks, of_outputs(rows)], bound);
-        Ok(buffers)
-    }
-
-    /// The buffers that are to hold the 8-bit form of `x`. Values of one shape take turns in them.
-    fn a8_buffers(&mut self, x: ValueId) -> Result<Vec<Buffer>, Error> {
-        let (rows, width) = (self.plan.value(x).rows, self.width(x));
-        let buffers = match self.a8.remove(&(rows, width)) {
-            Some(A8 { buffers, .. }) => buffers,
-            None => {
-                let n_blocks = most_rows(rows, self.config) as u64 * u64::from(width / 32);
-                [self.device.storage(VALUES, 32 * n_blocks)?, self.device.storage(VALUES, 8 * n_blocks)?]
-            }
-        };
-        self.a8.insert((rows, width), A8 { buffers: buffers.clone(), holds: x });
-        Ok(buffers.to_vec())
-    }
-
-    fn rope(&mut self, x: ValueId, head_dim: usize, rope: Rope, out: ValueId) -> Result<(), Error> {
-        let table = self.rope_table(rope)?;
-        let n_heads = self.width(x) / head_dim as u32;
-        let adjacent = u32::from(rope.pairing == Pairing::Adjacent);
-        let threads = n_heads * head_dim as u32;
-        let work = Work::PerRow { shader: Shader::Rope, groups: threads.div_ceil(64), rows: Rows::Tokens };
-        self.push(work, &[head_dim as u32, n_heads, rope.n_rot as u32, adjacent, table], &[x, out]);
-        Ok(())
-    }
-
-    /// Attention into the buffers `out`: values, or their 8-bit form.
-    fn attention(&mut self, layer: KvId, q: ValueId, scale: f32, out: Vec<Buffer>, quantized: bool) {
-        let (shape, kv) = (*self.plan.kv_layer(layer), self.kv.layer(layer));
-        let (n_heads, n_kv_heads) = (self.width(q) / shape.head_dim as u32, shape.n_kv_heads as u32);
-        let heads_per_kv = n_heads / n_kv_heads;
-        self.heads_per_kv = self.heads_per_kv.max(heads_per_kv as usize);
-        let params = [
-            n_heads,
-            n_kv_heads,
-            shape.head_dim as u32,
-            shape.window.unwrap_or(0) as u32,
-            kv.group as u32,
-            self.config.kv.page_len as u32,
-            scale.to_bits(),
-        ];
-        let head_pairs = shape.head_dim as u32 / 2;
-        let kv_kind = shader_kv(self.config.kv.element);
-        let work = Work::Attention { kv: kv_kind, head_pairs, heads_per_kv, n_kv_heads, quantized };
-        let read = [self.slot(q), kv.k.clone(), kv.v.clone(), self.partials.clone()];
-        let buffers = read.into_iter().chain(out.iter().cloned()).collect();
-        self.push_buffers(work, &params, buffers);
-        let buffers = [self.partials.clone()].into_iter().chain(out).collect();
-        self.push_buffers(Work::Merge { n_heads, head_pairs, quantized }, &params, buffers);
-    }
-
-    /// `activation(gate) * up` in 8 bits: one kernel for few rows, a matmul and a conversion for many.
-    fn gated_quantized(
-        &mut self,
-        x: ValueId,
-        gate: WeightId,
-        up: WeightId,
-        activation: shaders::Activation,
-        out: ValueId,
-    ) -> Result<(), Error> {
-        let matrix = self.matrix(&[gate, up], Some(Epilogue::RUN))?;
-        let (columns, a8) = (self.quantized(x)?, self.a8_buffers(out)?);
-        let (rows, width) = (self.plan.value(out).rows, self.width(out));
-        let weights = matrix.weights;
-        for chunk in &matrix.chunks {
-            let (n_rows, n_out) = (chunk.n_rows, chunk.n_rows / 2);
-            let params = |grid_width| {
-                let first = chunk.first_row / 2;
-                [n_out, matrix.n_groups(), matrix.n_in, first, width, of_outputs(rows), grid_width, 0, 0]
-            };
-            let read = || chunk.planes.iter().chain(&columns).cloned();
-            let few = Work::GatedFew { weights, activation, n_out, rows };
-            let grid_width = work::blocks_width(n_out, &self.device.caps);
-            self.push_buffers(few, &params(grid_width), read().chain(a8.clone()).collect());
-            let many = Work::GatedMany { weights, activation, n_rows, rows };
-            self.push_buffers(many, &params(0), read().chain([self.slot(out)]).collect());
-        }
-        let n_blocks = width / GROUP as u32;
-        let work = Work::PerManyRows { shader: Shader::Quantize, groups: n_blocks.div_ceil(64), rows };
-        let buffers = [self.slot(out)].into_iter().chain(a8).collect();
-        self.push_buffers(work, &[n_blocks, of_outputs(rows)], buffers);
         Ok(())
     }
 
