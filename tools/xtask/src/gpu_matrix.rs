@@ -21,6 +21,9 @@ pub(crate) struct Options {
     /// A further driver: the path of its ICD file, as `VK_DRIVER_FILES` takes it; may be given several times
     #[arg(long, value_name = "FILE")]
     icd: Vec<PathBuf>,
+    /// Run real models too, which takes a software driver long
+    #[arg(long)]
+    models: bool,
     /// Fetch no driver: test those that are here
     #[arg(long)]
     offline: bool,
@@ -30,7 +33,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if !cfg!(target_os = "linux") {
         bail!("drivers are chosen by Vulkan's loader, in a way that Linux has; here `cargo test` uses the system's");
     }
-    let files = tests::files()?;
+    let files = tests::files(options.models)?;
     tests::build(&files)?;
     let mut rows = Vec::new();
     for driver in drivers(options)? {

@@ -65,10 +65,10 @@ const INTRODUCTION: &str = "\
 Written by
 
 ```sh
-cargo xtask gpu-matrix            # --icd FILE for a driver more
+cargo xtask gpu-matrix            # --icd FILE for a driver more, --models for real models too
 ```
 
-which runs every `tests/tests/gpu_*.rs` on each driver: all op cases against the scalar reference, with every optional feature
+which runs every `tests/tests/gpu_*.rs` on each driver, or all but those of real models: all op cases against the scalar reference, with every optional feature
 switched off in turn and with and without the shaders' own checks; every allocation refused; the device lost at any time; the
 profile. A driver's subgroup size and what it lacks is why it is here: nothing of a GPU is assumed. Times are of tests built
 for development, and say nothing about speed.
