@@ -61,6 +61,16 @@ fn every_format_gives_nearly_the_logits_of_the_reference_that_rounds_activations
     }
 }
 
+/// Values of all linears then have one shape, and their 8-bit forms one buffer.
+#[test]
+fn a_layer_of_one_width_runs() {
+    let Some(gpu) = open_or_skip(&GpuOptions::default()) else { return };
+    let (plan, weights) = model(&Tiny { n_embd: 128, n_ff: 128, ..Tiny::new("llama") });
+    let expected = logits(&Reference { quantize_activations: true }, &plan, &weights, KvElement::F16);
+    let distance = Distance::between(&logits(&gpu, &plan, &weights, KvElement::F16), &expected);
+    assert!(distance.max <= 2e-2 && distance.nmse <= 5e-4, "{distance:?}");
+}
+
 /// A model of each architecture, in formats whose linears are fused and not.
 fn models() -> Vec<(String, Arc<Plan>, Vec<Bytes>)> {
     let formats = [Format::Q8_0, Format::Q4_0];

@@ -97,7 +97,7 @@ impl<'a> Fuser<'a> {
             Op::RmsNorm { x, weight, eps, out } => self.norm_quantized(i, x, weight, eps, out),
             Op::Linear { x, weight, bias, out } => {
                 let part = Part { weight, bias, out };
-                self.gated(x, part).or_else(|| self.linear_add(i, x, part)).or_else(|| self.linears(i, x, part))
+                self.gated(i, x, part).or_else(|| self.linear_add(i, x, part)).or_else(|| self.linears(i, x, part))
             }
             Op::Rope { .. } => self.rope_kv(i),
             Op::Attention { layer, q, scale, out } => self.attention_quantized(i, layer, q, scale, out),
@@ -132,12 +132,13 @@ impl<'a> Fuser<'a> {
         fits.then(|| (Fused::AttentionQuantized { layer, q, scale, out }, Vec::new()))
     }
 
-    /// Whether the value that op `i` writes is only read in 8 bits.
+    /// Whether a value that is written by op `i`, or in its place, is only read in 8 bits.
     fn is_only_in_8_bits(&self, i: usize, out: ValueId) -> bool {
         let readers = &self.readers[out.index()];
         let Some(&last) = readers.last() else { return false };
         let shape = self.plan.value(out);
-        // The 8-bit form must last until it is read: another value of the same shape would take its place.
+        // The 8-bit form must last until it is read: another value of the same shape would take its place. And a kernel
+        // cannot read one where it writes the other.
         let lasts = self.plan.ops()[i..=last].iter().all(|op| match *op {
             Op::Linear { x, .. } => x == out || self.plan.value(x) != shape,
             _ => true,
@@ -146,7 +147,7 @@ impl<'a> Fuser<'a> {
     }
 
     /// `activation(gate) * up`, where `part` is either of the two.
-    fn gated(&self, x: ValueId, part: Part) -> Option<(Fused, Vec<usize>)> {
+    fn gated(&self, i: usize, x: ValueId, part: Part) -> Option<(Fused, Vec<usize>)> {
         let at = self.only_reader(part.out)?;
         let Op::Gate { gate, up, activation, out } = self.plan.ops()[at] else { return None };
         let other = if part.out == gate { up } else { gate };
@@ -161,7 +162,7 @@ impl<'a> Fuser<'a> {
             && self.plan.weight(gate).rows == self.plan.weight(up).rows
             && self.plan.weight(gate).rows.is_multiple_of(Epilogue::RUN);
         let rows = self.plan.weight(gate).rows;
-        let quantized = fits && self.is_a8(other_at) && rows.is_multiple_of(GROUP) && self.is_only_in_8_bits(at, out);
+        let quantized = fits && self.is_a8(other_at) && rows.is_multiple_of(GROUP) && self.is_only_in_8_bits(i, out);
         fits.then(|| (Fused::Gated { x, gate, up, activation, out, quantized }, vec![other_at, at]))
     }
 
@@ -179,7 +180,8 @@ impl<'a> Fuser<'a> {
         for &reader in &self.readers[x.index()] {
             let Op::Linear { weight, bias, out, .. } = self.plan.ops()[reader] else { continue };
             let other = Part { weight, bias, out };
-            let is_fused_otherwise = self.gated(x, other).is_some() || self.linear_add(reader, x, other).is_some();
+            let is_fused_otherwise =
+                self.gated(reader, x, other).is_some() || self.linear_add(reader, x, other).is_some();
             if reader > i && parts.len() < 3 && self.alike(weight, part.weight) && !is_fused_otherwise {
                 parts.push(other);
                 also.push(reader);
@@ -254,6 +256,10 @@ mod tests {
 
     /// A llama layer, its values in `v_format`.
     fn layer(v_format: Format) -> Plan {
+        layer_of(v_format, 512)
+    }
+
+    fn layer_of(v_format: Format, n_ff: usize) -> Plan {
         let p = PlanBuilder::new();
         let matrix = |rows, format| p.weight(Weight { name: "w".into(), format, rows, cols: 256 });
         let vector = || p.weight(Weight { name: "norm".into(), format: Format::F32, rows: 1, cols: 256 });
@@ -268,9 +274,10 @@ mod tests {
         let x = p.attention(kv, p.rope(q, 64, &rope), 0.125);
         let h = p.add(h, p.linear(x, matrix(256, Format::Q4K)));
         let x = p.rms_norm(h, vector(), 1e-5);
-        let (gate, up) = (p.linear(x, matrix(256, Format::Q4K)), p.linear(x, matrix(256, Format::Q4K)));
+        let (gate, up) = (p.linear(x, matrix(n_ff, Format::Q4K)), p.linear(x, matrix(n_ff, Format::Q4K)));
         let x = p.gate(gate, up, Activation::Silu);
-        p.output(p.add(h, p.linear(x, matrix(256, Format::Q4K))));
+        let down = p.weight(Weight { name: "w".into(), format: Format::Q4K, rows: 256, cols: n_ff });
+        p.output(p.add(h, p.linear(x, down)));
         p.finish().unwrap()
     }
 
@@ -314,6 +321,13 @@ mod tests {
         assert!(floats.contains(&"gated") && floats.contains(&"attention"));
         let few = names(&fuse(&layer(Format::Q4K), &Caps { max_bindings: 8, ..Caps::example() }));
         assert_eq!(few[1..4], ["linear", "linear", "linear"]);
+    }
+
+    /// The 8-bit forms of `x` and of the gate's result would be one buffer.
+    #[test]
+    fn a_gate_as_wide_as_its_input_is_not_made_8_bits_at_once() {
+        let steps = names(&fuse(&layer_of(Format::Q4K, 256), &Caps::example()));
+        assert!(steps.contains(&"gated") && !steps.contains(&"gated_quantized"), "{steps:?}");
     }
 
     #[test]
