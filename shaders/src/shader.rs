@@ -292,16 +292,6 @@ impl Shader {
             }
         }
     }
-
-    /// Whether it needs subgroup operations.
-    pub fn needs_subgroups(&self) -> bool {
-        matches!(
-            self,
-            Shader::Matvec { reduce: Reduce::Subgroups, .. }
-                | Shader::RmsNorm { reduce: Reduce::Subgroups, .. }
-                | Shader::RmsNormQuantized { reduce: Reduce::Subgroups, .. }
-        )
-    }
 }
 
 impl Activations {
