@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::{Backend, Batch, Error, ExecConfig, Executor, KvGroup, MemoryUse, Page, Part, Plan, ValueId};
+use crate::{Backend, Batch, Error, ExecConfig, Executor, KernelTime, KvGroup, MemoryUse, Page, Part, Plan, ValueId};
 
 /// Backends that run a plan's parts one after the other. What a part hands over goes through host memory.
 #[derive(Clone)]
@@ -108,6 +108,12 @@ impl Executor for SplitExecutor {
 
     fn memory(&self) -> MemoryUse {
         self.parts.iter().map(|ready| ready.executor.memory()).sum()
+    }
+
+    fn profile(&mut self) -> Vec<KernelTime> {
+        let mut kernels: Vec<_> = self.parts.iter_mut().flat_map(|ready| ready.executor.profile()).collect();
+        kernels.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
+        kernels
     }
 }
 

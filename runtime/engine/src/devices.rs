@@ -23,6 +23,8 @@ pub(crate) struct Card {
     pub(crate) budget: Option<u64>,
     /// Whether it is an error not to use it.
     pub(crate) is_wanted: bool,
+    /// Bytes per second that its memory gives, where kernels are timed.
+    pub(crate) bandwidth: Option<f64>,
 }
 
 impl Devices {

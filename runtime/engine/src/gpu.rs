@@ -58,9 +58,11 @@ fn would_use(adapter: &AdapterInfo, options: &LoadOptions) -> bool {
 }
 
 fn card(options: &LoadOptions, adapter: Option<String>, is_wanted: bool) -> Result<Card, GpuError> {
-    let gpu = Gpu::open(&GpuOptions { adapter, ..GpuOptions::default() })?;
+    let gpu = Gpu::open(&GpuOptions { adapter, profile: options.profile, ..GpuOptions::default() })?;
     let budget = options.gpu_memory.or_else(|| gpu.info().memory.map(without_reserve));
-    Ok(Card { backend: Arc::new(gpu), budget, is_wanted })
+    // Before the weights come, there is room to measure in.
+    let bandwidth = options.profile.then(|| gpu.read_bandwidth()).transpose()?;
+    Ok(Card { backend: Arc::new(gpu), budget, is_wanted, bandwidth })
 }
 
 /// Of a card's memory, what a model may take: the screen and the driver need some of it too.

@@ -65,5 +65,5 @@ pub use silhak_gguf as gguf;
 #[cfg(feature = "gpu")]
 pub use silhak_gpu::{AdapterInfo, GpuError, adapters};
 pub use silhak_model::{Error as ModelError, GpuLayers, HyperParams, architectures};
-pub use silhak_ops::Error as BackendError;
+pub use silhak_ops::{Error as BackendError, KernelTime};
 pub use silhak_text::{DateTime, Message, Special, Tokenizer, TokenizerError};

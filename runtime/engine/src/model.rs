@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use silhak_model::HyperParams;
-use silhak_ops::MemoryUse;
+use silhak_ops::{KernelTime, MemoryUse};
 use silhak_text::{ChatTemplate, Message, Special, Tokenizer};
 
 use crate::devices::Devices;
@@ -34,6 +34,7 @@ pub(crate) struct Shared {
     hyper: HyperParams,
     device: String,
     shares: Vec<Share>,
+    gpu_bandwidth: Option<f64>,
     load_time: Duration,
 }
 
@@ -62,6 +63,7 @@ impl Model {
             hyper: file.model().hyper_params().clone(),
             device: placement.backend.name(),
             shares: placement.shares,
+            gpu_bandwidth: devices.card.and_then(|card| card.bandwidth),
             load_time: started.elapsed(),
         };
         shared.log(path, &options, file.model().weight_bytes());
@@ -111,6 +113,21 @@ impl Model {
     /// What the devices hold for the model, beside the mapped file.
     pub fn memory(&self) -> MemoryUse {
         self.shared.runner.memory()
+    }
+
+    /// What each kernel took since the last call, the slowest first. Empty without [`LoadOptions::profile`], and where a
+    /// device has no timestamps.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] where the engine thread has ended.
+    pub fn profile(&self) -> Result<Vec<KernelTime>, Error> {
+        self.shared.runner.profile()
+    }
+
+    /// Bytes per second that the GPU's memory gives to a kernel that only reads: what the bytes of a profile compare with.
+    /// `None` without [`LoadOptions::profile`] or without a GPU.
+    pub fn gpu_bandwidth(&self) -> Option<f64> {
+        self.shared.gpu_bandwidth
     }
 
     /// The tokens of raw text, with the model's own rule for a first token (BOS). Special tokens in it are plain text.

@@ -47,6 +47,8 @@ pub struct LoadOptions {
     pub page_len: usize,
     /// Overrides the pre-tokenizer that the file names (`tokenizer.ggml.pre`).
     pub pre: Option<String>,
+    /// Times every kernel on the GPU, which makes the whole slower: [`crate::Model::profile`] tells.
+    pub profile: bool,
     /// Called while the file is read, on the loading thread.
     pub progress: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
     /// Stops the loading.
@@ -67,6 +69,7 @@ impl Default for LoadOptions {
             max_batch: 512,
             page_len: 64,
             pre: None,
+            profile: false,
             progress: None,
             cancel: CancelToken::new(),
         }
@@ -87,6 +90,7 @@ impl fmt::Debug for LoadOptions {
             .field("max_batch", &self.max_batch)
             .field("page_len", &self.page_len)
             .field("pre", &self.pre)
+            .field("profile", &self.profile)
             .finish_non_exhaustive()
     }
 }

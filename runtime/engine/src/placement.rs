@@ -223,7 +223,7 @@ mod tests {
     }
 
     fn devices(memory: usize, budget: Option<u64>, is_wanted: bool) -> Devices {
-        let card = Card { backend: Arc::new(Small { memory, broken: false }), budget, is_wanted };
+        let card = Card { backend: Arc::new(Small { memory, broken: false }), budget, is_wanted, bandwidth: None };
         Devices { host: Arc::new(Reference::default()), card: Some(card) }
     }
 
@@ -294,7 +294,12 @@ mod tests {
     #[test]
     fn a_broken_gpu_is_left_alone_unless_it_must_be_used() {
         let broken = |is_wanted| Devices {
-            card: Some(Card { backend: Arc::new(Small { memory: 0, broken: true }), budget: None, is_wanted }),
+            card: Some(Card {
+                backend: Arc::new(Small { memory: 0, broken: true }),
+                budget: None,
+                is_wanted,
+                bandwidth: None,
+            }),
             host: Arc::new(Reference::default()),
         };
         assert_eq!(prepare(&broken(false), GpuLayers::Auto).unwrap().offload, None);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::{self, JoinHandle};
 
-use silhak_ops::{Batch, Executor, MemoryUse, PageTable};
+use silhak_ops::{Batch, Executor, KernelTime, MemoryUse, PageTable};
 
 use crate::{CancelToken, Error};
 
@@ -30,10 +30,16 @@ struct Job {
     reply: SyncSender<Result<Vec<f32>, Error>>,
 }
 
+/// What the engine thread is asked for.
+enum Errand {
+    Run(Job),
+    Profile(SyncSender<Vec<KernelTime>>),
+}
+
 /// The engine thread's handle.
 #[derive(Debug)]
 pub(crate) struct Runner {
-    jobs: Option<Sender<Job>>,
+    errands: Option<Sender<Errand>>,
     thread: Option<JoinHandle<()>>,
     memory: MemoryUse,
     max_tokens: usize,
@@ -43,10 +49,10 @@ pub(crate) struct Runner {
 impl Runner {
     pub(crate) fn start(executor: Box<dyn Executor>, max_tokens: usize, max_outputs: usize) -> Result<Self, Error> {
         let memory = executor.memory();
-        let (jobs, waiting) = mpsc::channel();
+        let (errands, waiting) = mpsc::channel();
         let serve = move || serve(executor, &waiting, max_tokens, max_outputs);
         let thread = thread::Builder::new().name("silhak-engine".into()).spawn(serve).map_err(Error::Thread)?;
-        Ok(Runner { jobs: Some(jobs), thread: Some(thread), memory, max_tokens, max_outputs })
+        Ok(Runner { errands: Some(errands), thread: Some(thread), memory, max_tokens, max_outputs })
     }
 
     /// What the executor holds.
@@ -74,16 +80,25 @@ impl Runner {
                 self.max_tokens
             )))));
         }
+        self.ask(|reply| Errand::Run(Job { request, reply }))?
+    }
+
+    /// What each kernel took since the last call.
+    pub(crate) fn profile(&self) -> Result<Vec<KernelTime>, Error> {
+        self.ask(Errand::Profile)
+    }
+
+    fn ask<T>(&self, errand: impl FnOnce(SyncSender<T>) -> Errand) -> Result<T, Error> {
         let (reply, answer) = mpsc::sync_channel(1);
-        let jobs = self.jobs.as_ref().ok_or(Error::Stopped)?;
-        jobs.send(Job { request, reply }).map_err(|_| Error::Stopped)?;
-        answer.recv().map_err(|_| Error::Stopped)?
+        let errands = self.errands.as_ref().ok_or(Error::Stopped)?;
+        errands.send(errand(reply)).map_err(|_| Error::Stopped)?;
+        answer.recv().map_err(|_| Error::Stopped)
     }
 }
 
 impl Drop for Runner {
     fn drop(&mut self) {
-        drop(self.jobs.take());
+        drop(self.errands.take());
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has already answered its callers with `Error::Stopped`.
             let _ = thread.join();
@@ -91,20 +106,34 @@ impl Drop for Runner {
     }
 }
 
-fn serve(mut executor: Box<dyn Executor>, waiting: &Receiver<Job>, max_tokens: usize, max_outputs: usize) {
+fn serve(mut executor: Box<dyn Executor>, waiting: &Receiver<Errand>, max_tokens: usize, max_outputs: usize) {
     let mut next = None;
     loop {
-        let Some(first) = next.take().or_else(|| waiting.recv().ok()) else { return };
-        let mut jobs = vec![first];
-        let (mut n_tokens, mut n_outputs) = (jobs[0].request.tokens.len(), jobs[0].request.n_outputs);
-        while let Ok(job) = waiting.try_recv() {
-            n_tokens += job.request.tokens.len();
-            n_outputs += job.request.n_outputs;
-            if n_tokens > max_tokens || n_outputs > max_outputs {
-                next = Some(job);
-                break;
+        let first = match next.take().or_else(|| waiting.recv().ok()) {
+            None => return,
+            Some(Errand::Run(job)) => job,
+            Some(Errand::Profile(reply)) => {
+                let _ = reply.send(executor.profile());
+                continue;
             }
-            jobs.push(job);
+        };
+        let (mut n_tokens, mut n_outputs) = (first.request.tokens.len(), first.request.n_outputs);
+        let mut jobs = vec![first];
+        while let Ok(errand) = waiting.try_recv() {
+            match errand {
+                Errand::Run(job)
+                    if n_tokens + job.request.tokens.len() <= max_tokens
+                        && n_outputs + job.request.n_outputs <= max_outputs =>
+                {
+                    n_tokens += job.request.tokens.len();
+                    n_outputs += job.request.n_outputs;
+                    jobs.push(job);
+                }
+                other => {
+                    next = Some(other);
+                    break;
+                }
+            }
         }
         run_together(executor.as_mut(), jobs);
     }

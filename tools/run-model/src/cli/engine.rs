@@ -223,6 +223,10 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = repetitions())]
     pub(crate) reps: u32,
 
+    /// Time each kernel on the GPU; the whole is slower then
+    #[arg(long)]
+    pub(crate) profile: bool,
+
     /// Print JSON, with every sample
     #[arg(long)]
     pub(crate) json: bool,

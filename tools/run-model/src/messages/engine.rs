@@ -108,6 +108,32 @@ impl Lang {
         }
     }
 
+    pub(crate) fn profile_heads(self) -> [&'static str; 6] {
+        match self {
+            Ko => ["커널", "호출", "비율", "한 번", "가중치", "메모리 대역폭 대비"],
+            En => ["kernel", "calls", "share", "each", "weights", "of the memory's bandwidth"],
+        }
+    }
+
+    pub(crate) fn profile_of(self, what: &str, seconds: f64, bandwidth: Option<f64>) -> String {
+        let total = 1e3 * seconds;
+        let memory = bandwidth.map_or(String::new(), |bandwidth| match self {
+            Ko => format!("; 메모리는 초당 {} 읽기", bytes(bandwidth as u64)),
+            En => format!("; the memory reads {}/s", bytes(bandwidth as u64)),
+        });
+        match self {
+            Ko => format!("{what}: 커널이 모두 {total:.2} ms{memory}"),
+            En => format!("{what}: {total:.2} ms in kernels{memory}"),
+        }
+    }
+
+    pub(crate) fn no_profile(self) -> &'static str {
+        match self {
+            Ko => "커널마다 걸린 시간을 알 수 없습니다: GPU에서 도는 부분이 없거나, 그 GPU가 시간을 재지 못합니다",
+            En => "no kernel was timed: nothing ran on a GPU, or it has no timestamps",
+        }
+    }
+
     pub(crate) fn rate(self, median: f64, least: f64, most: f64, n_tokens: usize) -> String {
         match self {
             Ko => format!("초당 {median:.2}토큰 ({least:.2}~{most:.2}, 토큰 {n_tokens}개씩)"),

@@ -1,5 +1,7 @@
 //! `run-model bench MODEL`
 
+mod profile;
+
 use anyhow::ensure;
 use serde::Serialize;
 use silhak::{GenerateOptions, LoadOptions, Model, SamplingOptions, Session, Usage};
@@ -9,13 +11,14 @@ use crate::cli::BenchArgs;
 use crate::context::Context;
 use crate::messages::Lang;
 use crate::{engine, output, system};
+use profile::Profile;
 
 pub(crate) fn run(args: &BenchArgs, context: &Context) -> anyhow::Result<()> {
     let path = engine::find(&args.model, context)?;
     let n_ctx = args.engine.ctx.unwrap_or(args.depth + args.prefill.max(args.decode) + 1);
-    let options = LoadOptions { n_ctx: Some(n_ctx), ..args.engine.load_options() };
+    let options = LoadOptions { n_ctx: Some(n_ctx), profile: args.profile, ..args.engine.load_options() };
     let model = engine::load(&path, options, context.lang)?;
-    let mut bench = Bench::new(&model, args.depth);
+    let mut bench = Bench::new(&model, args);
     let report = Report {
         model: &args.model,
         device: args.engine.device.device.to_string(),
@@ -34,13 +37,14 @@ pub(crate) fn run(args: &BenchArgs, context: &Context) -> anyhow::Result<()> {
 struct Bench {
     session: Session,
     depth: usize,
+    is_profiled: bool,
     /// Counts up, so that no prompt goes on like the one before it and everything beyond `depth` really runs.
     round: usize,
 }
 
 impl Bench {
-    fn new(model: &Model, depth: usize) -> Self {
-        Self { session: model.session(), depth, round: 0 }
+    fn new(model: &Model, args: &BenchArgs) -> Self {
+        Self { session: model.session(), depth: args.depth, is_profiled: args.profile, round: 0 }
     }
 
     /// Does `work` once, which warms up and fills the context up to `depth`, then `reps` times to be measured.
@@ -54,8 +58,18 @@ impl Bench {
             return Ok(None);
         }
         work(self, n_tokens)?;
+        self.profile()?;
         let samples = (0..reps).map(|_| work(self, n_tokens)).collect::<Result<Vec<f64>, _>>()?;
-        Ok(Some(Samples { n_tokens, median_tps: median(&samples), samples_tps: samples }))
+        Ok(Some(Samples { n_tokens, median_tps: median(&samples), samples_tps: samples, profile: self.profile()? }))
+    }
+
+    /// The kernels since the last call, where they are timed.
+    fn profile(&self) -> anyhow::Result<Option<Profile>> {
+        if !self.is_profiled {
+            return Ok(None);
+        }
+        let model = self.session.model();
+        Ok(Some(Profile::new(model.profile()?, model.gpu_bandwidth())))
     }
 
     /// Reads `n` tokens as one prompt, and chooses one.
@@ -115,6 +129,9 @@ struct Samples {
     n_tokens: usize,
     median_tps: f64,
     samples_tps: Vec<f64>,
+    /// With `--profile`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile: Option<Profile>,
 }
 
 impl Report<'_> {
@@ -129,7 +146,13 @@ impl Report<'_> {
         rows.extend(self.decode.iter().map(|samples| [decode.clone(), rate(samples)]));
         rows.push([load, format!("{:.2} s", self.load_s)]);
         rows.extend(self.peak_rss_bytes.map(|bytes| [memory, output::bytes(bytes)]));
-        output::table(&rows)
+        output::table(&rows)?;
+        for (what, samples) in [(prefill, &self.prefill), (decode, &self.decode)] {
+            if let Some(profile) = samples.as_ref().and_then(|samples| samples.profile.as_ref()) {
+                profile.print(&what, lang)?;
+            }
+        }
+        Ok(())
     }
 }
 
