@@ -15,7 +15,7 @@ mod source;
 mod weights;
 
 pub use binding::Binding;
-pub use shader::{Activation, Activations, Epilogue, Kv, Reduce, Shader};
+pub use shader::{Activation, Activations, Epilogue, Form, Kv, Reduce, Shader};
 pub use weights::Weights;
 
 /// Words of the header of the batch buffer (`batch.wgsl`), before the places of the rope tables.

@@ -1,5 +1,7 @@
 //! Every kernel, and what its variants differ in.
 
+use std::fmt;
+
 use crate::{Binding, Weights};
 
 /// A kernel with everything in it decided.
@@ -15,10 +17,8 @@ pub enum Shader {
         epilogue: Epilogue,
         /// How sums over a workgroup are made.
         reduce: Reduce,
-        /// Threads of a workgroup, a power of two; at least `rows * columns`.
-        threads: u32,
-        /// Rows of the weight per workgroup, even.
-        rows: u32,
+        /// Threads of a workgroup, at least `rows * columns`; rows of the weight that it takes, even for [`Epilogue::Gate`].
+        form: Form,
         /// Most rows of activations.
         columns: u32,
     },
@@ -37,6 +37,8 @@ pub enum Shader {
         weights: Weights,
         /// The non-linearity.
         activation: Activation,
+        /// Threads of a team; outputs that it makes, a power of two up to 32. A workgroup has as many teams as make 32.
+        form: Form,
         /// Most rows of activations.
         columns: u32,
     },
@@ -106,6 +108,21 @@ pub enum Shader {
     SoftCap,
     /// A buffer read and nothing done with it, to measure the memory.
     ReadAll,
+}
+
+/// How threads share the rows of a weight. All forms give the same, in different times on different cards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Form {
+    /// Threads that work on the same rows, a power of two.
+    pub threads: u32,
+    /// Rows that they work on at the same time.
+    pub rows: u32,
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.threads, self.rows)
+    }
 }
 
 /// How a matmul's activations are stored.
@@ -199,18 +216,18 @@ impl Shader {
     /// Threads of a workgroup of [`Shader::ReadAll`].
     pub const READ_THREADS: u32 = 256;
 
-    /// The name in logs and benchmarks: `gpu-matvec-q4_kxa8-subgroups-4x1`.
+    /// The name in logs and benchmarks: `gpu-matvec-q4_kxa8-subgroups-64x4x1`.
     pub fn name(&self) -> String {
         match *self {
-            Shader::Matvec { weights, activations, epilogue, reduce, rows, columns, .. } => {
+            Shader::Matvec { weights, activations, epilogue, reduce, form, columns } => {
                 let (weights, activations, reduce) = (weights.name(), activations.name(), reduce.name());
-                format!("gpu-matvec-{weights}x{activations}-{reduce}-{rows}x{columns}{}", epilogue.name())
+                format!("gpu-matvec-{weights}x{activations}-{reduce}-{form}x{columns}{}", epilogue.name())
             }
             Shader::Matmul { weights, activations, epilogue } => {
                 format!("gpu-matmul-{}x{}{}", weights.name(), activations.name(), epilogue.name())
             }
-            Shader::GatedQuantized { weights, columns, .. } => {
-                format!("gpu-gated_quantized-{}xa8-{columns}", weights.name())
+            Shader::GatedQuantized { weights, form, columns, .. } => {
+                format!("gpu-gated_quantized-{}xa8-{form}x{columns}", weights.name())
             }
             Shader::Embed { weights } => format!("gpu-embed-{}", weights.name()),
             Shader::RmsNorm { reduce, .. } | Shader::RmsNormQuantized { reduce, .. } => {

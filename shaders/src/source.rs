@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::{Activation, Activations, Epilogue, Kv, Reduce, Shader};
+use crate::{Activation, Activations, Epilogue, Form, Kv, Reduce, Shader};
 
 impl Shader {
     /// The WGSL text.
@@ -33,11 +33,13 @@ impl Shader {
 
     fn constants(&self) -> Vec<(&'static str, u32)> {
         match *self {
-            Shader::Matvec { threads, rows, columns, .. } => {
+            Shader::Matvec { form: Form { threads, rows }, columns, .. } => {
                 vec![("THREADS", threads), ("ROWS", rows), ("COLUMNS", columns)]
             }
             Shader::RmsNorm { threads, .. } | Shader::RmsNormQuantized { threads, .. } => vec![("THREADS", threads)],
-            Shader::GatedQuantized { columns, .. } => vec![("COLUMNS", columns)],
+            Shader::GatedQuantized { form: Form { threads, rows }, columns, .. } => {
+                vec![("TEAM", threads), ("TEAM_OUTPUTS", rows), ("COLUMNS", columns)]
+            }
             Shader::Merge { head_pairs, .. } => vec![("HEAD_PAIRS", head_pairs)],
             Shader::Attention { queries, head_pairs, .. } => {
                 let pairs = head_pairs.div_ceil(Shader::ATTENTION_THREADS);

@@ -6,7 +6,7 @@ use naga::back::{hlsl, msl, spv};
 use naga::proc::Layouter;
 use naga::valid::{Capabilities, ModuleInfo, SubgroupOperationSet, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess};
-use silhak_shaders::{Activation, Activations, Binding, Epilogue, Kv, Reduce, Shader, Weights};
+use silhak_shaders::{Activation, Activations, Binding, Epilogue, Form, Kv, Reduce, Shader, Weights};
 
 fn variants() -> Vec<Shader> {
     let mut all = vec![Shader::Quantize, Shader::Select, Shader::Rope];
@@ -30,7 +30,10 @@ fn variants() -> Vec<Shader> {
         all.push(Shader::Embed { weights });
         if weights.is_quantized() {
             let activation = Activation::Silu;
-            all.extend([1, 8].map(|columns| Shader::GatedQuantized { weights, activation, columns }));
+            for (threads, rows, columns) in [(32, 4, 1), (8, 1, 1), (32, 2, 8)] {
+                let form = Form { threads, rows };
+                all.push(Shader::GatedQuantized { weights, activation, form, columns });
+            }
         }
         for activations in [Activations::F32, Activations::Ragged, Activations::A8] {
             if activations == Activations::A8 && !weights.is_quantized() {
@@ -39,7 +42,8 @@ fn variants() -> Vec<Shader> {
             for epilogue in EPILOGUES {
                 all.push(Shader::Matmul { weights, activations, epilogue });
                 for (reduce, threads, rows, columns) in [(Reduce::Tree, 64, 4, 1), (Reduce::Subgroups, 128, 4, 8)] {
-                    all.push(Shader::Matvec { weights, activations, epilogue, reduce, threads, rows, columns });
+                    let form = Form { threads, rows };
+                    all.push(Shader::Matvec { weights, activations, epilogue, reduce, form, columns });
                 }
             }
         }

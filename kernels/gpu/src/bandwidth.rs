@@ -29,7 +29,7 @@ const RUNS: usize = 3;
 
 /// Bytes per second that a kernel gets which does nothing but read.
 pub(crate) fn read(opened: &Opened) -> Result<f64, GpuError> {
-    let Opened { device, pipelines } = opened;
+    let Opened { device, pipelines, .. } = opened;
     let data = largest(device)?;
     let groups = GROUPS.min(device.caps.max_workgroups);
     let words = [(data.size() / 16) as u32, groups * Shader::READ_THREADS, 0, 0];

@@ -47,6 +47,8 @@ pub struct Caps {
     pub max_workgroups: u32,
     /// Most storage buffers of a kernel.
     pub max_bindings: u32,
+    /// Most threads of a workgroup.
+    pub max_threads: u32,
 }
 
 impl Caps {
@@ -60,6 +62,7 @@ impl Caps {
             max_buffer: limits.max_buffer_size,
             max_workgroups: limits.max_compute_workgroups_per_dimension,
             max_bindings: limits.max_storage_buffers_per_shader_stage,
+            max_threads: limits.max_compute_invocations_per_workgroup,
         }
     }
 
@@ -73,6 +76,7 @@ impl Caps {
             max_buffer: 1 << 30,
             max_workgroups: 65535,
             max_bindings: 16,
+            max_threads: 256,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use silhak_ops::{Batch, Error, ExecConfig, Executor, KernelTime, KvGroup, MemoryUse, Page, Plan, Rows, ValueId};
-use silhak_shaders::Shader;
+use silhak_shaders::{BATCH_HEADER, Shader};
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, CommandEncoder, CommandEncoderDescriptor, ComputePass,
     ComputePassDescriptor, ComputePassTimestampWrites, ComputePipeline,
@@ -21,6 +21,7 @@ use crate::policy;
 use crate::profile::Profiler;
 use crate::program::{Compiler, Program, Sizes};
 use crate::readback::Readback;
+use crate::tune::tune;
 
 /// A plan on a GPU.
 pub(crate) struct GpuExecutor {
@@ -62,10 +63,13 @@ impl GpuExecutor {
         memory: MemoryUse,
     ) -> Result<Self, Error> {
         plan.check_weights(weights)?;
-        let Opened { device, pipelines } = opened;
+        let Opened { device, pipelines, known_forms } = opened;
         let groups = plan.kv_groups();
         let kv = KvStore::new(device, plan, &groups, &config.kv)?;
-        let program = Compiler::new(device, plan, weights, config, &kv)?.program()?;
+        let mut program = Compiler::new(device, plan, weights, config, &kv)?.program()?;
+        if let Some(known) = known_forms {
+            tune(&mut program, device, pipelines, known)?;
+        }
         let profiler = if device.timestamps { Some(Profiler::new(device, program.steps.len())?) } else { None };
         let bytes = output_bytes(plan, config.max_tokens, config.max_outputs);
         let mut executor = GpuExecutor {
@@ -89,7 +93,7 @@ impl GpuExecutor {
     /// Makes the pipelines that decoding needs, so that the first token does not wait for them.
     fn warm_up(&mut self) -> Result<(), Error> {
         let tiling = policy::tiling(1, 1, self.program.heads_per_kv);
-        self.prepare_recipe(Sizes { n_tokens: 1, n_outputs: 1, n_tiles: 1, tiling })?;
+        self.prepare_recipe(Sizes { tiling, ..Sizes::ONE_TOKEN })?;
         Ok(())
     }
 
@@ -220,6 +224,15 @@ impl BatchBuffer {
         Ok(BatchBuffer { buffer, bind_group })
     }
 
+    /// A batch of one token whose output is wanted, for kernels that need to know no more.
+    pub(crate) fn of_one_token(device: &Device, pipelines: &Pipelines) -> Result<Self, GpuError> {
+        let mut batch = BatchBuffer::new(device, pipelines, 4 * BATCH_HEADER as u64)?;
+        let mut words = [0; BATCH_HEADER];
+        words[..2].fill(1);
+        batch.write(device, pipelines, &words)?;
+        Ok(batch)
+    }
+
     /// A pass whose kernels know the batch.
     pub(crate) fn pass<'a>(
         &self,
@@ -232,12 +245,12 @@ impl BatchBuffer {
     }
 
     /// Writes the words; the buffer grows where they need more.
-    fn write(&mut self, device: &Device, pipelines: &Pipelines, words: &[u32]) -> Result<(), Error> {
+    fn write(&mut self, device: &Device, pipelines: &Pipelines, words: &[u32]) -> Result<(), GpuError> {
         let bytes = size_of_val(words) as u64;
         if bytes > self.buffer.size() {
             *self = BatchBuffer::new(device, pipelines, bytes.next_power_of_two())?;
         }
-        Ok(device.write(&self.buffer, 0, bytemuck::cast_slice(words))?)
+        device.write(&self.buffer, 0, bytemuck::cast_slice(words))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A GPU as a backend.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use wgpu::{Adapter, Instance};
 use crate::device::Device;
 use crate::executor::output_bytes;
 use crate::fuse::fuse;
+use crate::known_forms::KnownForms;
 use crate::lasting::LastingExecutor;
 use crate::pipelines::Pipelines;
 use crate::program::{most_rows, partial_bytes, scratch};
@@ -30,6 +32,10 @@ pub struct GpuOptions {
     pub memory_limit: Option<u64>,
     /// How long a batch may run before its device counts as lost; none is a minute, or an hour for a driver in software.
     pub patience: Option<Duration>,
+    /// Folder that keeps which forms of kernels were the fastest on which adapter. Those that it does not know are measured
+    /// when a model is loaded, which takes some seconds once; with no folder nothing is measured, because another form adds
+    /// in another order and a model would not always give the same.
+    pub kernel_cache: Option<PathBuf>,
     /// Whether each kernel is timed, for [`Executor::profile`]. Every op is a pass of its own then, which costs a little.
     pub profile: bool,
 }
@@ -50,6 +56,8 @@ pub struct Gpu {
 pub(crate) struct Opened {
     pub(crate) device: Arc<Device>,
     pub(crate) pipelines: Arc<Pipelines>,
+    /// The forms of kernels that were measured, where they are kept.
+    pub(crate) known_forms: Option<Arc<KnownForms>>,
 }
 
 impl Gpu {
@@ -148,7 +156,8 @@ impl Opened {
     fn new(adapter: &Adapter, options: &GpuOptions) -> Result<Self, GpuError> {
         let device = Arc::new(Device::open(adapter, options)?);
         let pipelines = Arc::new(Pipelines::new(Arc::clone(&device), options.checked_shaders)?);
-        Ok(Opened { device, pipelines })
+        let known = |folder: &PathBuf| Arc::new(KnownForms::load(folder, &adapters::info(adapter)));
+        Ok(Opened { device, pipelines, known_forms: options.kernel_cache.as_ref().map(known) })
     }
 }
 

@@ -23,6 +23,7 @@ mod executor;
 mod faults;
 mod fuse;
 mod gpu;
+mod known_forms;
 mod kv;
 mod lasting;
 mod memory;
@@ -32,6 +33,7 @@ mod profile;
 mod program;
 mod readback;
 mod stored;
+mod tune;
 mod weights;
 
 pub use adapters::{AdapterInfo, adapters};

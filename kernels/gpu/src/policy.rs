@@ -1,6 +1,6 @@
 //! Which kernel does what: pure functions of shapes, formats and what the device can do.
 
-use silhak_shaders::{Activations, Epilogue, Reduce, Shader, Weights};
+use silhak_shaders::{Activations, Epilogue, Form, Reduce, Shader, Weights};
 
 use crate::Caps;
 use crate::batch_words::Tiling;
@@ -8,8 +8,11 @@ use crate::batch_words::Tiling;
 /// Up to so many rows of activations, each weight is read once for all of them ([`Shader::Matvec`]).
 pub(crate) const FEW: usize = 8;
 
-/// Rows of the weight that a workgroup of a matvec takes.
-pub(crate) const MATVEC_ROWS: u32 = 4;
+/// The form of a matvec that was not measured.
+pub(crate) const FORM: Form = Form { threads: 64, rows: 4 };
+
+/// Likewise, of [`Shader::GatedQuantized`].
+pub(crate) const GATED_FORM: Form = Form { threads: 32, rows: 4 };
 
 /// Most splits of the positions in attention.
 pub(crate) const MOST_SPLITS: usize = 16;
@@ -29,12 +32,35 @@ pub(crate) fn activations(weights: Weights, n_in: u32, caps: &Caps) -> Activatio
 }
 
 /// The kernel for a weight and `n` rows of activations.
-pub(crate) fn linear(weights: Weights, activations: Activations, epilogue: Epilogue, n: usize, caps: &Caps) -> Shader {
+pub(crate) fn linear(
+    weights: Weights,
+    activations: Activations,
+    epilogue: Epilogue,
+    n: usize,
+    form: Form,
+    caps: &Caps,
+) -> Shader {
     if n > FEW {
         return Shader::Matmul { weights, activations, epilogue };
     }
-    let (reduce, columns) = (reduce(caps), columns(n));
-    Shader::Matvec { weights, activations, epilogue, reduce, threads: 64, rows: MATVEC_ROWS, columns }
+    Shader::Matvec { weights, activations, epilogue, reduce: reduce(caps), form, columns: columns(n) }
+}
+
+/// The forms of a matvec that are worth measuring. Each has a thread for every result of a workgroup, of [`FEW`] columns.
+pub(crate) fn forms(epilogue: Epilogue, n_groups: u32, caps: &Caps) -> Vec<Form> {
+    const THREADS: [u32; 4] = [32, 64, 128, 256];
+    let least = THREADS[0];
+    let threads = THREADS.into_iter().filter(|&threads| threads <= n_groups.max(least) && threads <= caps.max_threads);
+    let forms = threads.flat_map(|threads| [1, 2, 4, 8].map(|rows| Form { threads, rows }));
+    let fits =
+        |form: &Form| form.rows * FEW as u32 <= form.threads && form.rows.is_multiple_of(epilogue.rows_per_output());
+    forms.filter(fits).collect()
+}
+
+/// Likewise, of [`Shader::GatedQuantized`].
+pub(crate) fn gated_forms(caps: &Caps) -> Vec<Form> {
+    let teams = [8, 16, 32].into_iter().flat_map(|threads| [1, 2, 4].map(|rows| Form { threads, rows }));
+    teams.filter(|form| (64..=caps.max_threads).contains(&(form.threads * 32 / form.rows))).collect()
 }
 
 /// The columns of the kernel for a few rows of activations.
@@ -82,7 +108,7 @@ mod tests {
 
     #[test]
     fn few_columns_read_the_weight_once() {
-        let of = |n, caps: &Caps| linear(Weights::Q4_0, Activations::A8, Epilogue::Store, n, caps);
+        let of = |n, caps: &Caps| linear(Weights::Q4_0, Activations::A8, Epilogue::Store, n, FORM, caps);
         assert!(matches!(of(1, &Caps::example()), Shader::Matvec { columns: 1, reduce: Reduce::Subgroups, .. }));
         assert!(matches!(of(3, &Caps::example()), Shader::Matvec { columns: 4, .. }));
         assert!(matches!(
@@ -90,6 +116,19 @@ mod tests {
             Shader::Matvec { reduce: Reduce::Tree, .. }
         ));
         assert!(matches!(of(9, &Caps::example()), Shader::Matmul { .. }));
+    }
+
+    #[test]
+    fn what_is_measured_fits_the_kernels() {
+        let caps = Caps { max_threads: 256, ..Caps::example() };
+        let all = forms(Epilogue::Store, 160, &caps);
+        assert!(all.contains(&FORM) && all.contains(&Form { threads: 32, rows: 1 }));
+        assert!(all.iter().all(|form| form.threads <= 160 && form.rows * 8 <= form.threads));
+        assert!(forms(Epilogue::Gate(silhak_shaders::Activation::Silu), 160, &caps).iter().all(|form| form.rows > 1));
+        assert!(!forms(Epilogue::Store, 3, &caps).is_empty());
+        let gated = gated_forms(&caps);
+        assert!(gated.contains(&GATED_FORM) && gated.iter().all(|form| form.threads * 32 / form.rows <= 256));
+        assert!(gated_forms(&Caps { max_threads: 1024, ..caps }).contains(&Form { threads: 32, rows: 1 }));
     }
 
     #[test]

@@ -10,7 +10,8 @@ use crate::{Device, Error, LoadOptions};
 
 /// The GPU that the options name, or else the first; software too.
 pub(crate) fn open(options: &LoadOptions) -> Result<Card, Error> {
-    Ok(card(options, options.adapter.clone(), true)?)
+    let is_card = adapter_for(options).is_some_and(|adapter| adapter.is_hardware());
+    Ok(card(options, options.adapter.clone(), is_card, true)?)
 }
 
 /// A GPU that is worth using without having been asked for, if there is one. The log tells why there is none.
@@ -25,7 +26,7 @@ pub(crate) fn find(options: &LoadOptions) -> Option<Card> {
         tracing::info!(found = found.join(", "), "running on the CPU: no GPU is there, or none but software");
         return None;
     };
-    match card(options, Some(adapter.name.clone()), false) {
+    match card(options, Some(adapter.name.clone()), true, false) {
         Ok(card) => Some(card),
         Err(error) => {
             tracing::warn!(%error, "running on the CPU: the GPU cannot be used");
@@ -57,8 +58,10 @@ fn would_use(adapter: &AdapterInfo, options: &LoadOptions) -> bool {
     may_be && options.adapter.as_ref().is_none_or(is_named)
 }
 
-fn card(options: &LoadOptions, adapter: Option<String>, is_wanted: bool) -> Result<Card, GpuError> {
-    let gpu = Gpu::open(&GpuOptions { adapter, profile: options.profile, ..GpuOptions::default() })?;
+fn card(options: &LoadOptions, adapter: Option<String>, is_card: bool, is_wanted: bool) -> Result<Card, GpuError> {
+    // On a driver in software a measurement would take longer than it could ever win back.
+    let kernel_cache = options.kernel_cache.clone().filter(|_| is_card);
+    let gpu = Gpu::open(&GpuOptions { adapter, profile: options.profile, kernel_cache, ..GpuOptions::default() })?;
     let budget = options.gpu_memory.or_else(|| gpu.info().memory.map(without_reserve));
     // Before the weights come, there is room to measure in.
     let bandwidth = options.profile.then(|| gpu.read_bandwidth()).transpose()?;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use silhak_cpu::Isa;
@@ -32,6 +33,9 @@ pub struct LoadOptions {
     pub gpu_layers: GpuLayers,
     /// Bytes of the GPU's memory that the model may take; `None` takes nine tenths of what it has.
     pub gpu_memory: Option<u64>,
+    /// Folder that keeps which kernels are the fastest on which GPU. A card that it does not know is measured, which takes
+    /// some seconds once; `None` measures nothing and takes what is fast on most.
+    pub kernel_cache: Option<PathBuf>,
     /// CPU threads; `None` takes one per physical core that the process may use.
     pub threads: Option<NonZero<usize>>,
     /// Best instruction set that CPU kernels may use; `None` takes the best that the processor has.
@@ -62,6 +66,7 @@ impl Default for LoadOptions {
             adapter: None,
             gpu_layers: GpuLayers::Auto,
             gpu_memory: None,
+            kernel_cache: None,
             threads: None,
             isa: None,
             n_ctx: None,
@@ -83,6 +88,7 @@ impl fmt::Debug for LoadOptions {
             .field("adapter", &self.adapter)
             .field("gpu_layers", &self.gpu_layers)
             .field("gpu_memory", &self.gpu_memory)
+            .field("kernel_cache", &self.kernel_cache)
             .field("threads", &self.threads)
             .field("isa", &self.isa)
             .field("n_ctx", &self.n_ctx)

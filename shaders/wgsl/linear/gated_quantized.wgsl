@@ -1,21 +1,23 @@
-// activation(gate) * up in 8 bits, for a few rows of x. A workgroup makes a block of 32 values: each of its 8 teams of 32
-// threads multiplies the rows of 4 of them, each thread every 32nd group of values.
+// activation(gate) * up in 8 bits, for a few rows of x. A workgroup makes a block of 32 values: each of its teams of TEAM
+// threads multiplies the rows of TEAM_OUTPUTS of them, each thread every TEAM-th group of values.
 
 @group(0) @binding(6) var<storage, read_write> y_quants: array<vec4<u32>>; // [n, n_out / 32, 2], 32 signed bytes
 @group(0) @binding(7) var<storage, read_write> y_scales: array<vec2<u32>>; // [n, n_out / 32], scale, sums of both halves
 
-const THREADS: u32 = 256u;
-const TEAM: u32 = 32u;
-const TEAM_OUTPUTS: u32 = 4u;
-const TEAM_ROWS: u32 = 8u;
+const THREADS: u32 = TEAM * (32u / TEAM_OUTPUTS);
+const TEAM_ROWS: u32 = 2u * TEAM_OUTPUTS;
 
 var<workgroup> lane_sums: array<array<f32, THREADS>, TEAM_ROWS>;
 var<workgroup> values: array<vec4<f32>, 8>;
 
 @compute @workgroup_size(THREADS)
-fn gated_quantized(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) workgroup: vec3<u32>) {
+fn gated_quantized(
+    @builtin(local_invocation_index) lane: u32,
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) grid: vec3<u32>,
+) {
     let n = n_rows(params.of_outputs);
-    let block = workgroup.y * params.grid_width + workgroup.x;
+    let block = workgroup.y * grid.x + workgroup.x;
     let n_blocks = params.n_rows / 32u;
     let team = lane / TEAM;
     let first = 32u * min(block, n_blocks - 1u) + TEAM_OUTPUTS * team;
@@ -45,10 +47,10 @@ fn gated_quantized(@builtin(local_invocation_index) lane: u32, @builtin(workgrou
             }
         }
         workgroupBarrier();
-        if lane < 32u {
-            let owner = TEAM * (lane / TEAM_OUTPUTS);
-            let r = lane % TEAM_OUTPUTS;
-            values[lane / 4u][lane % 4u] = combine(lane_sums[r][owner], lane_sums[r + TEAM_OUTPUTS][owner]);
+        for (var output = lane; output < 32u; output += THREADS) {
+            let owner = TEAM * (output / TEAM_OUTPUTS);
+            let r = output % TEAM_OUTPUTS;
+            values[output / 4u][output % 4u] = combine(lane_sums[r][owner], lane_sums[r + TEAM_OUTPUTS][owner]);
         }
         workgroupBarrier();
         if lane == 0u && c < n && block < n_blocks {

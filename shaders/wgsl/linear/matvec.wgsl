@@ -5,8 +5,8 @@ const N_SUMS: u32 = ROWS * COLUMNS;
 const OUTPUTS: u32 = ROWS / ROWS_PER_OUTPUT;
 
 @compute @workgroup_size(THREADS)
-fn matvec(lane: Lane, @builtin(workgroup_id) workgroup: vec3<u32>) {
-    let first = (workgroup.y * params.grid_width + workgroup.x) * OUTPUTS;
+fn matvec(lane: Lane, @builtin(workgroup_id) workgroup: vec3<u32>, @builtin(num_workgroups) grid: vec3<u32>) {
+    let first = (workgroup.y * grid.x + workgroup.x) * OUTPUTS;
     let n = n_rows(params.of_outputs);
     var sums: array<f32, N_SUMS>;
     for (var group = lane.index; group < params.n_groups; group += THREADS) {

@@ -7,7 +7,6 @@ struct Params {
     first_row: u32,  // first output of the chunk
     n_out: u32,      // width of y
     of_outputs: u32, // whether x and y have a row per output of the batch instead of one per token
-    grid_width: u32, // workgroups in x, where there are more than fit into one dimension
     n_out_2: u32,    // widths of the second and the third y, where there are three
     n_out_3: u32,
 }

@@ -33,11 +33,12 @@ pub(crate) fn find_or_pull(model: &str, consent: &ConsentArgs, context: &Context
     }
 }
 
-/// Loads a model; a load that takes long shows a bar.
-pub(crate) fn load(path: &Path, options: LoadOptions, lang: Lang) -> Result<Model, silhak::Error> {
+/// Loads a model; a load that takes long shows a bar. Which kernels are fast on a GPU is kept beside the store's models.
+pub(crate) fn load(path: &Path, options: LoadOptions, context: &Context) -> Result<Model, silhak::Error> {
     let bar = Arc::new(OnceLock::new());
-    let progress = io::stderr().is_terminal().then(|| show_progress(Arc::clone(&bar), lang));
-    let loaded = Model::load(path, LoadOptions { progress, ..options });
+    let progress = io::stderr().is_terminal().then(|| show_progress(Arc::clone(&bar), context.lang));
+    let kernel_cache = Some(context.store.root().join("kernels"));
+    let loaded = Model::load(path, LoadOptions { progress, kernel_cache, ..options });
     if let Some(bar) = bar.get() {
         bar.finish_and_clear();
     }

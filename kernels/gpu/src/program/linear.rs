@@ -4,7 +4,7 @@ use silhak_ops::{Error, ValueId, WeightId};
 use silhak_quant::planar::GROUP;
 use silhak_shaders::{Activation, Activations, Epilogue, Shader};
 
-use super::work::{self, Work};
+use super::work::{Shape, Work};
 use super::{A8, Compiler, VALUES, most_rows, of_outputs};
 use crate::buffer::Buffer;
 use crate::fuse::Part;
@@ -61,7 +61,9 @@ impl Compiler<'_> {
         let (rows, per_output) = (self.plan.value(x).rows, epilogue.rows_per_output());
         for chunk in &matrix.chunks {
             let n_rows = chunk.n_rows;
-            let work = Work::Linear { weights: matrix.weights, activations, epilogue, n_rows, rows };
+            let shape = Shape { n_rows, n_groups: matrix.n_groups() };
+            let form = policy::FORM;
+            let work = Work::Linear { weights: matrix.weights, activations, epilogue, shape, form, rows };
             let params = [
                 n_rows / per_output,
                 matrix.n_groups(),
@@ -69,7 +71,6 @@ impl Compiler<'_> {
                 chunk.first_row / per_output,
                 widths[0],
                 of_outputs(rows),
-                work::grid_width(n_rows, &self.device.caps),
                 widths[1],
                 widths[2],
             ];
@@ -121,16 +122,14 @@ impl Compiler<'_> {
         let weights = matrix.weights;
         for chunk in &matrix.chunks {
             let (n_rows, n_out) = (chunk.n_rows, chunk.n_rows / 2);
-            let params = |grid_width| {
-                let first = chunk.first_row / 2;
-                [n_out, matrix.n_groups(), matrix.n_in, first, width, of_outputs(rows), grid_width, 0, 0]
-            };
+            let first = chunk.first_row / 2;
+            let params = [n_out, matrix.n_groups(), matrix.n_in, first, width, of_outputs(rows), 0, 0];
             let read = || chunk.planes.iter().chain(&columns).cloned();
-            let few = Work::GatedFew { weights, activation, n_out, rows };
-            let grid_width = work::blocks_width(n_out, &self.device.caps);
-            self.push_buffers(few, &params(grid_width), read().chain(a8.clone()).collect());
-            let many = Work::GatedMany { weights, activation, n_rows, rows };
-            self.push_buffers(many, &params(0), read().chain([self.slot(out)]).collect());
+            let shape = Shape { n_rows, n_groups: matrix.n_groups() };
+            let few = Work::GatedFew { weights, activation, shape, form: policy::GATED_FORM, rows };
+            self.push_buffers(few, &params, read().chain(a8.clone()).collect());
+            let many = Work::GatedMany { weights, activation, shape, rows };
+            self.push_buffers(many, &params, read().chain([self.slot(out)]).collect());
         }
         let n_blocks = width / GROUP as u32;
         let work = Work::PerManyRows { shader: Shader::Quantize, groups: n_blocks.div_ceil(64), rows };

@@ -2,7 +2,7 @@
 
 use silhak_ops::Rows;
 use silhak_quant::planar::GROUP;
-use silhak_shaders::{Activation, Activations, Epilogue, Kv, Shader, Weights};
+use silhak_shaders::{Activation, Activations, Epilogue, Form, Kv, Shader, Weights};
 
 use crate::batch_words::Tiling;
 use crate::{Caps, policy};
@@ -13,8 +13,8 @@ pub(super) const ELEMENT_THREADS: u32 = 256;
 /// What a step does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Work {
-    /// A chunk of a weight, of `n_rows` rows, times activations.
-    Linear { weights: Weights, activations: Activations, epilogue: Epilogue, n_rows: u32, rows: Rows },
+    /// A chunk of a weight times activations.
+    Linear { weights: Weights, activations: Activations, epilogue: Epilogue, shape: Shape, form: Form, rows: Rows },
     /// So many workgroups for each row of a value.
     PerRow { shader: Shader, groups: u32, rows: Rows },
     /// A thread for each value.
@@ -23,12 +23,20 @@ pub(crate) enum Work {
     Attention { kv: Kv, head_pairs: u32, heads_per_kv: u32, n_kv_heads: u32, quantized: bool },
     /// The splits put together, where there are any.
     Merge { n_heads: u32, head_pairs: u32, quantized: bool },
-    /// A chunk of a gate and its other half, `n_out` outputs, times few rows of activations, in 8 bits.
-    GatedFew { weights: Weights, activation: Activation, n_out: u32, rows: Rows },
+    /// A chunk of a gate and its other half times few rows of activations, in 8 bits.
+    GatedFew { weights: Weights, activation: Activation, shape: Shape, form: Form, rows: Rows },
     /// What [`Work::GatedFew`] leaves to others: so many workgroups for each of many rows.
     PerManyRows { shader: Shader, groups: u32, rows: Rows },
-    /// Likewise: a chunk of a gate and its other half, `n_rows` rows of the weight, times many rows of activations.
-    GatedMany { weights: Weights, activation: Activation, n_rows: u32, rows: Rows },
+    /// Likewise: a chunk of a gate and its other half times many rows of activations.
+    GatedMany { weights: Weights, activation: Activation, shape: Shape, rows: Rows },
+}
+
+/// Of a chunk of a weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) n_rows: u32,
+    /// Groups of 32 values per row.
+    pub(crate) n_groups: u32,
 }
 
 /// The sizes of a batch.
@@ -44,15 +52,14 @@ impl Work {
     /// The kernel and its workgroups; none where there is nothing to do.
     pub(crate) fn dispatch(&self, sizes: &Sizes, caps: &Caps) -> Option<(Shader, [u32; 3])> {
         let (shader, [x, y, z]) = match *self {
-            Work::Linear { weights, activations, epilogue, n_rows, rows } => {
+            Work::Linear { weights, activations, epilogue, shape: Shape { n_rows, .. }, form, rows } => {
                 let n = sizes.rows(rows);
-                let shader = policy::linear(weights, activations, epilogue, n, caps);
+                let shader = policy::linear(weights, activations, epilogue, n, form, caps);
                 if let Shader::Matmul { .. } = shader {
                     let (tile_rows, tile_columns) = Shader::MATMUL_TILE;
                     (shader, [n_rows.div_ceil(tile_rows), (n as u32).div_ceil(tile_columns), 1])
                 } else {
-                    let (n_groups, width) = (n_rows.div_ceil(policy::MATVEC_ROWS), grid_width(n_rows, caps));
-                    (shader, if n == 0 { [0; 3] } else { [width, n_groups.div_ceil(width), 1] })
+                    (shader, if n == 0 { [0; 3] } else { grid(n_rows.div_ceil(form.rows), caps) })
                 }
             }
             Work::PerRow { shader, groups, rows } => (shader, [groups, sizes.rows(rows) as u32, 1]),
@@ -73,37 +80,71 @@ impl Work {
                 let n = if sizes.tiling.n_splits > 1 { sizes.n_tokens as u32 } else { 0 };
                 (Shader::Merge { head_pairs, quantized }, [n_heads, n, 1])
             }
-            Work::GatedFew { weights, activation, n_out, rows } => {
+            Work::GatedFew { weights, activation, shape: Shape { n_rows, .. }, form, rows } => {
                 let n = sizes.rows(rows);
-                let shader = Shader::GatedQuantized { weights, activation, columns: policy::columns(n) };
-                let (n_blocks, width) = (n_out / GROUP as u32, blocks_width(n_out, caps));
-                (shader, if n > policy::FEW || n == 0 { [0; 3] } else { [width, n_blocks.div_ceil(width), 1] })
+                let shader = Shader::GatedQuantized { weights, activation, form, columns: policy::columns(n) };
+                let n_blocks = n_rows / 2 / GROUP as u32;
+                (shader, if n > policy::FEW || n == 0 { [0; 3] } else { grid(n_blocks, caps) })
             }
             Work::PerManyRows { shader, groups, rows } => {
                 let n = sizes.rows(rows);
                 (shader, [groups, if n > policy::FEW { n as u32 } else { 0 }, 1])
             }
-            Work::GatedMany { weights, activation, n_rows, rows } => {
-                let epilogue = Epilogue::Gate(activation);
-                let work = Work::Linear { weights, activations: Activations::A8, epilogue, n_rows, rows };
+            Work::GatedMany { weights, activation, shape, rows } => {
+                let (activations, epilogue, form) = (Activations::A8, Epilogue::Gate(activation), policy::FORM);
+                let work = Work::Linear { weights, activations, epilogue, shape, form, rows };
                 return if sizes.rows(rows) > policy::FEW { work.dispatch(sizes, caps) } else { None };
             }
         };
         (x > 0 && y > 0 && z > 0).then_some((shader, [x, y, z]))
     }
 
+    /// The form of its kernel for few rows, where it has forms.
+    pub(crate) fn form(&self) -> Option<Form> {
+        match *self {
+            Work::Linear { form, .. } | Work::GatedFew { form, .. } => Some(form),
+            _ => None,
+        }
+    }
+
+    /// Changes the form; it must be one of [`Work::forms`].
+    pub(crate) fn set_form(&mut self, new: Form) {
+        if let Work::Linear { form, .. } | Work::GatedFew { form, .. } = self {
+            *form = new;
+        }
+    }
+
+    /// The forms that it may have.
+    pub(crate) fn forms(&self, caps: &Caps) -> Vec<Form> {
+        match *self {
+            Work::Linear { epilogue, shape, .. } => policy::forms(epilogue, shape.n_groups, caps),
+            Work::GatedFew { .. } => policy::gated_forms(caps),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What forms are known by: the kernel and the shape.
+    pub(crate) fn key(&self, caps: &Caps) -> Option<String> {
+        let (Work::Linear { shape, .. } | Work::GatedFew { shape, .. }) = *self else { return None };
+        let mut plain = *self;
+        plain.set_form(policy::FORM);
+        Some(format!("{} {}x{}", plain.example(caps).name(), shape.n_rows, 32 * shape.n_groups))
+    }
+
     /// A kernel of those that may run it.
     pub(super) fn example(&self, caps: &Caps) -> Shader {
         match *self {
-            Work::Linear { weights, activations, epilogue, .. } => {
-                policy::linear(weights, activations, epilogue, 1, caps)
+            Work::Linear { weights, activations, epilogue, form, .. } => {
+                policy::linear(weights, activations, epilogue, 1, form, caps)
             }
             Work::PerRow { shader, .. } | Work::PerManyRows { shader, .. } | Work::Elements { shader, .. } => shader,
             Work::Attention { kv, head_pairs, quantized, .. } => {
                 Shader::Attention { kv, queries: policy::queries(1, head_pairs), head_pairs, quantized }
             }
             Work::Merge { head_pairs, quantized, .. } => Shader::Merge { head_pairs, quantized },
-            Work::GatedFew { weights, activation, .. } => Shader::GatedQuantized { weights, activation, columns: 1 },
+            Work::GatedFew { weights, activation, form, .. } => {
+                Shader::GatedQuantized { weights, activation, form, columns: 1 }
+            }
             Work::GatedMany { weights, activation, .. } => {
                 Shader::Matmul { weights, activations: Activations::A8, epilogue: Epilogue::Gate(activation) }
             }
@@ -112,6 +153,10 @@ impl Work {
 }
 
 impl Sizes {
+    /// Those of decoding for one user.
+    pub(crate) const ONE_TOKEN: Sizes =
+        Sizes { n_tokens: 1, n_outputs: 1, n_tiles: 1, tiling: Tiling { tile_tokens: 1, n_splits: 1 } };
+
     fn rows(&self, rows: Rows) -> usize {
         match rows {
             Rows::Tokens => self.n_tokens,
@@ -120,14 +165,10 @@ impl Sizes {
     }
 }
 
-/// Workgroups in x of so many outputs in blocks.
-pub(super) fn blocks_width(n_out: u32, caps: &Caps) -> u32 {
-    (n_out / GROUP as u32).clamp(1, caps.max_workgroups)
-}
-
-/// Workgroups in x of a matvec of so many rows.
-pub(super) fn grid_width(n_rows: u32, caps: &Caps) -> u32 {
-    n_rows.div_ceil(policy::MATVEC_ROWS).clamp(1, caps.max_workgroups)
+/// At least so many workgroups, in x and y where there are more than fit into one dimension.
+fn grid(n: u32, caps: &Caps) -> [u32; 3] {
+    let width = n.clamp(1, caps.max_workgroups);
+    [width, n.div_ceil(width), 1]
 }
 
 #[cfg(test)]
@@ -144,7 +185,8 @@ mod tests {
             weights: Weights::Q4K,
             activations: Activations::A8,
             epilogue: Epilogue::Store,
-            n_rows,
+            shape: Shape { n_rows, n_groups: 8 },
+            form: Form { threads: 64, rows: 4 },
             rows: Rows::Outputs,
         };
         assert_eq!(linear(10).dispatch(&sizes(1, 1), &Caps::example()).unwrap().1, [3, 1, 1]);

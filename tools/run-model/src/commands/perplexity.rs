@@ -14,7 +14,7 @@ pub(crate) fn run(args: &PerplexityArgs, context: &Context) -> anyhow::Result<()
     // One window holds all the tokens that were asked for.
     let wanted = args.tokens.map(|n| n as usize);
     let options = LoadOptions { n_ctx: args.engine.ctx.or(wanted), ..args.engine.load_options() };
-    let model = engine::load(&path, options, context.lang)?;
+    let model = engine::load(&path, options, context)?;
     let mut tokens = model.text_prompt(&text);
     let n_tokens = wanted.unwrap_or_else(|| tokens.len().min(model.n_ctx()));
     if tokens.len() < n_tokens || n_tokens < 2 {

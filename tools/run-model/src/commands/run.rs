@@ -22,7 +22,7 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<()> {
     }
     let path = engine::find_or_pull(&args.model, &args.consent, context)?;
     let started = Instant::now();
-    let model = engine::load(&path, args.engine.load_options(), context.lang)?;
+    let model = engine::load(&path, args.engine.load_options(), context)?;
     let raw = args.raw || !model.can_chat();
     if raw && args.system.is_some() {
         bail!(context.lang.system_needs_template());

@@ -17,7 +17,7 @@ pub(crate) fn run(args: &BenchArgs, context: &Context) -> anyhow::Result<()> {
     let path = engine::find(&args.model, context)?;
     let n_ctx = args.engine.ctx.unwrap_or(args.depth + args.prefill.max(args.decode) + 1);
     let options = LoadOptions { n_ctx: Some(n_ctx), profile: args.profile, ..args.engine.load_options() };
-    let model = engine::load(&path, options, context.lang)?;
+    let model = engine::load(&path, options, context)?;
     let mut bench = Bench::new(&model, args);
     let report = Report {
         model: &args.model,
