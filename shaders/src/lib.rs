@@ -18,5 +18,8 @@ pub use binding::Binding;
 pub use shader::{Activation, Activations, Epilogue, Form, Kv, Reduce, Shader};
 pub use weights::Weights;
 
+/// Most tokens that [`Shader::Choose`] keeps to choose from.
+pub const MOST_TOP_K: u32 = 64;
+
 /// Words of the header of the batch buffer (`batch.wgsl`), before the places of the rope tables.
-pub const BATCH_HEADER: usize = 11;
+pub const BATCH_HEADER: usize = 12;

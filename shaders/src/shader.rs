@@ -106,6 +106,10 @@ pub enum Shader {
     Scale,
     /// A value kept below a cap.
     SoftCap,
+    /// The most likely tokens of each part of the vocabulary.
+    Candidates,
+    /// A token from all of them.
+    Choose,
     /// A buffer read and nothing done with it, to measure the memory.
     ReadAll,
 }
@@ -213,6 +217,9 @@ impl Shader {
     /// Rows of the weight and of the activations that a workgroup of [`Shader::Matmul`] takes.
     pub const MATMUL_TILE: (u32, u32) = (64, 32);
 
+    /// Tokens that a workgroup of [`Shader::Candidates`] looks at, and candidates that one of [`Shader::Choose`] does.
+    pub const CHOICE_PART: u32 = 4096;
+
     /// Threads of a workgroup of [`Shader::ReadAll`].
     pub const READ_THREADS: u32 = 256;
 
@@ -262,6 +269,8 @@ impl Shader {
             Shader::Add => "add",
             Shader::Scale => "scale",
             Shader::SoftCap => "soft_cap",
+            Shader::Candidates => "candidates_of_part",
+            Shader::Choose => "choose",
             Shader::ReadAll => "read_all",
         }
     }
@@ -282,16 +291,17 @@ impl Shader {
             }
             Shader::Embed { weights } => {
                 let planes = (1..=weights.n_planes()).map(Read);
-                [Params].into_iter().chain(planes).chain([Write(4)]).collect()
+                [Params].into_iter().chain(planes).chain([Write(4), Read(5)]).collect()
             }
             Shader::Quantize => vec![Params, Read(1), Write(2), Write(3)],
             Shader::GatedQuantized { weights, .. } => {
                 let planes = (1..=weights.n_planes()).map(Read);
                 [Params].into_iter().chain(planes).chain([Read(4), Read(5), Write(6), Write(7)]).collect()
             }
-            Shader::Select | Shader::Rope | Shader::Scale | Shader::SoftCap | Shader::ReadAll => {
+            Shader::Select | Shader::Rope | Shader::Scale | Shader::SoftCap | Shader::Candidates | Shader::ReadAll => {
                 vec![Params, Read(1), Write(2)]
             }
+            Shader::Choose => vec![Params, Read(1), Write(2), Write(3)],
             Shader::RmsNorm { .. } | Shader::Gate { .. } | Shader::Add => vec![Params, Read(1), Read(2), Write(3)],
             Shader::KvWrite { .. } | Shader::RmsNormQuantized { .. } => {
                 vec![Params, Read(1), Read(2), Write(3), Write(4)]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::{Activation, Activations, Epilogue, Form, Kv, Reduce, Shader};
+use crate::{Activation, Activations, Epilogue, Form, Kv, MOST_TOP_K, Reduce, Shader};
 
 impl Shader {
     /// The WGSL text.
@@ -50,6 +50,7 @@ impl Shader {
                     ("PAIRS", pairs),
                 ]
             }
+            Shader::Candidates | Shader::Choose => vec![("MOST_TOP_K", MOST_TOP_K)],
             Shader::ReadAll => vec![("THREADS", Shader::READ_THREADS)],
             _ => Vec::new(),
         }
@@ -110,12 +111,15 @@ impl Shader {
             Shader::Add => parts.extend([include_str!("../wgsl/elements/add.wgsl"), ELEMENTS]),
             Shader::Scale => parts.extend([include_str!("../wgsl/elements/scale.wgsl"), ELEMENTS]),
             Shader::SoftCap => parts.extend([include_str!("../wgsl/elements/soft_cap.wgsl"), ELEMENTS]),
+            Shader::Candidates => parts.extend([include_str!("../wgsl/choose/candidates.wgsl"), BEST]),
+            Shader::Choose => parts.extend([include_str!("../wgsl/choose/choose.wgsl"), BEST]),
             Shader::ReadAll => parts.push(include_str!("../wgsl/read_all.wgsl")),
         }
         parts
     }
 }
 
+const BEST: &str = include_str!("../wgsl/choose/best.wgsl");
 const ATTENTION_PARAMS: &str = include_str!("../wgsl/attention/params.wgsl");
 const ELEMENTS: &str = include_str!("../wgsl/elements/params.wgsl");
 const QUANTIZED_BLOCK: &str =

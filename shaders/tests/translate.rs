@@ -10,6 +10,7 @@ use silhak_shaders::{Activation, Activations, Binding, Epilogue, Form, Kv, Reduc
 
 fn variants() -> Vec<Shader> {
     let mut all = vec![Shader::Quantize, Shader::Select, Shader::Rope];
+    all.extend([Shader::Candidates, Shader::Choose]);
     all.extend([Shader::Add, Shader::Scale, Shader::SoftCap, Shader::ReadAll]);
     all.extend([Activation::Silu, Activation::GeluTanh].map(|activation| Shader::Gate { activation }));
     for reduce in [Reduce::Tree, Reduce::Subgroups] {

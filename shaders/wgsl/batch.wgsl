@@ -5,11 +5,12 @@
 //   outputs                       [n_outputs], the token of each
 //   tiles                         [n_tiles, 2], first token and number of tokens
 //   tables                        [n_groups, n_sequences], where each page table begins
+//   choices                       [n_outputs, 6], how each token is chosen, where tokens are chosen here
 // After the header, where the turns of each rope table begin: [n_tokens, n_turns, 2] floats.
 
 @group(1) @binding(0) var<storage, read> batch: array<u32>;
 
-const HEADER: u32 = 11u;
+const HEADER: u32 = 12u;
 
 fn n_tokens() -> u32 { return batch[0]; }
 fn n_outputs() -> u32 { return batch[1]; }
@@ -22,6 +23,28 @@ fn token_id(token: u32) -> u32 { return batch[batch[5] + token]; }
 fn token_position(token: u32) -> u32 { return batch[batch[6] + token]; }
 fn token_sequence(token: u32) -> u32 { return batch[batch[7] + token]; }
 fn output_token(output: u32) -> u32 { return batch[batch[8] + output]; }
+
+// How the token of an output is chosen: `silhak_ops::Choice`.
+struct Choice {
+    slot: u32,
+    temperature: f32,
+    top_k: u32,
+    top_p: f32,
+    min_p: f32,
+    uniform: f32,
+}
+
+fn choice(output: u32) -> Choice {
+    let at = batch[11] + 6u * output;
+    return Choice(
+        batch[at],
+        bitcast<f32>(batch[at + 1u]),
+        batch[at + 2u],
+        bitcast<f32>(batch[at + 3u]),
+        bitcast<f32>(batch[at + 4u]),
+        bitcast<f32>(batch[at + 5u]),
+    );
+}
 
 // First token and number of tokens of a tile: tokens of one sequence whose attention one workgroup works out.
 fn tile_tokens(tile: u32) -> vec2<u32> {

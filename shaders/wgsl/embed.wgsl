@@ -9,6 +9,9 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(4) var<storage, read_write> out: array<f32>; // [n_tokens, width]
+@group(0) @binding(5) var<storage, read> chosen: array<u32>;    // [n_slots], the token chosen last for each sequence
+
+const CHOSEN: u32 = 0x80000000u; // a token of this bit is the number of a slot
 
 @compute @workgroup_size(32)
 fn embed(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -17,7 +20,11 @@ fn embed(@builtin(global_invocation_id) id: vec3<u32>) {
     if group >= params.n_groups || token >= n_tokens() {
         return;
     }
-    let row = token_id(token) - params.first_row; // wraps for a row before the chunk
+    var id_of_token = token_id(token);
+    if (id_of_token & CHOSEN) != 0u {
+        id_of_token = chosen[id_of_token & ~CHOSEN];
+    }
+    let row = id_of_token - params.first_row; // wraps for a row before the chunk
     if row >= params.n_rows {
         return;
     }

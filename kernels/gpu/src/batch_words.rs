@@ -39,6 +39,12 @@ pub(crate) fn batch_words(batch: &Batch, ropes: &[RopeTable], n_groups: usize, t
             words.extend(table.iter().map(|page| page.map_or(0, |page| page.0)));
         }
     }
+    words[11] = words.len() as u32;
+    for (slot, choice) in batch.choices() {
+        let (top_k, [temperature, top_p, min_p, uniform]) =
+            (choice.top_k as u32, [choice.temperature, choice.top_p, choice.min_p, choice.uniform].map(f32::to_bits));
+        words.extend([slot.0, temperature, top_k, top_p, min_p, uniform]);
+    }
     for (i, rope) in ropes.iter().enumerate() {
         words[BATCH_HEADER + i] = words.len() as u32;
         for &position in batch.positions() {

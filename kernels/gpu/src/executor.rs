@@ -11,6 +11,7 @@ use wgpu::{
 };
 
 use crate::GpuError;
+use crate::ahead::Ahead;
 use crate::batch_words::batch_words;
 use crate::buffer::Buffer;
 use crate::device::Device;
@@ -36,6 +37,7 @@ pub(crate) struct GpuExecutor {
     recipe: Option<Recipe>,
     batch: BatchBuffer,
     readback: Readback,
+    ahead: Ahead,
     profiler: Option<Profiler>,
     memory: MemoryUse,
 }
@@ -43,6 +45,8 @@ pub(crate) struct GpuExecutor {
 /// The dispatches for batches of some sizes.
 struct Recipe {
     sizes: Sizes,
+    /// Whether tokens are chosen.
+    chooses: bool,
     dispatches: Vec<Dispatch>,
 }
 
@@ -75,6 +79,7 @@ impl GpuExecutor {
         let mut executor = GpuExecutor {
             recipe: None,
             readback: Readback::new(device, bytes + profiler.as_ref().map_or(0, Profiler::bytes))?,
+            ahead: Ahead::default(),
             profiler,
             batch: BatchBuffer::new(device, pipelines, BatchBuffer::FIRST_BYTES)?,
             device: Arc::clone(device),
@@ -93,23 +98,37 @@ impl GpuExecutor {
     /// Makes the pipelines that decoding needs, so that the first token does not wait for them.
     fn warm_up(&mut self) -> Result<(), Error> {
         let tiling = policy::tiling(1, 1, self.program.heads_per_kv);
-        self.prepare_recipe(Sizes { tiling, ..Sizes::ONE_TOKEN })?;
+        self.prepare_recipe(Sizes { tiling, ..Sizes::ONE_TOKEN }, self.can_choose())?;
         Ok(())
     }
 
     /// Works out the dispatches for batches of these sizes, unless the last batch had them too.
-    fn prepare_recipe(&mut self, sizes: Sizes) -> Result<(), GpuError> {
-        if self.recipe.as_ref().is_some_and(|recipe| recipe.sizes == sizes) {
+    fn prepare_recipe(&mut self, sizes: Sizes, chooses: bool) -> Result<(), GpuError> {
+        if self.recipe.as_ref().is_some_and(|recipe| recipe.sizes == sizes && recipe.chooses == chooses) {
             return Ok(());
         }
-        let mut dispatches = Vec::with_capacity(self.program.steps.len());
-        for (i, step) in self.program.steps.iter().enumerate() {
+        let steps = &self.program.steps[..if chooses { self.program.steps.len() } else { self.program.choosing }];
+        let mut dispatches = Vec::with_capacity(steps.len());
+        for (i, step) in steps.iter().enumerate() {
             if let Some((shader, workgroups)) = step.work.dispatch(&sizes, &self.device.caps) {
                 dispatches.push(Dispatch { step: i, shader, pipeline: self.pipelines.get(shader)?, workgroups });
             }
         }
-        self.recipe = Some(Recipe { sizes, dispatches });
+        self.recipe = Some(Recipe { sizes, chooses, dispatches });
         Ok(())
+    }
+
+    /// Writes the batch to the device and encodes its steps.
+    fn prepare_batch(&mut self, batch: &Batch, chooses: bool) -> Result<CommandEncoder, Error> {
+        let longest = batch.positions().iter().max().map_or(0, |&position| position as usize + 1);
+        let tiling = policy::tiling(batch.n_tokens(), longest, self.program.heads_per_kv);
+        let (words, n_tiles) = batch_words(batch, &self.program.ropes, self.groups.len(), tiling);
+        self.batch.write(&self.device, &self.pipelines, &words)?;
+        let (n_tokens, n_outputs) = (batch.n_tokens(), batch.n_outputs());
+        self.prepare_recipe(Sizes { n_tokens, n_outputs, n_tiles, tiling }, chooses)?;
+        let mut encoder = self.device.device.create_command_encoder(&CommandEncoderDescriptor::default());
+        self.encode(&mut encoder);
+        Ok(encoder)
     }
 
     fn check(&self, batch: &Batch, inputs: &[&[f32]], n_outputs: usize) -> Result<(), Error> {
@@ -154,18 +173,12 @@ impl GpuExecutor {
 impl Executor for GpuExecutor {
     fn run(&mut self, batch: &Batch, inputs: &[&[f32]], outputs: &mut [Vec<f32>]) -> Result<(), Error> {
         self.check(batch, inputs, outputs.len())?;
-        let longest = batch.positions().iter().max().map_or(0, |&position| position as usize + 1);
-        let tiling = policy::tiling(batch.n_tokens(), longest, self.program.heads_per_kv);
-        let (words, n_tiles) = batch_words(batch, &self.program.ropes, self.groups.len(), tiling);
-        self.batch.write(&self.device, &self.pipelines, &words)?;
         for (&id, input) in self.plan.inputs().iter().zip(inputs) {
             self.device.write(self.program.slot(id), 0, bytemuck::cast_slice(input))?;
         }
 
         let (n_tokens, n_outputs) = (batch.n_tokens(), batch.n_outputs());
-        self.prepare_recipe(Sizes { n_tokens, n_outputs, n_tiles, tiling })?;
-        let mut encoder = self.device.device.create_command_encoder(&CommandEncoderDescriptor::default());
-        self.encode(&mut encoder);
+        let mut encoder = self.prepare_batch(batch, false)?;
         let mut end = 0;
         for (&id, output) in self.plan.outputs().iter().zip(outputs.iter_mut()) {
             let value = self.plan.value(id);
@@ -180,7 +193,8 @@ impl Executor for GpuExecutor {
             self.readback.take(&mut encoder, timestamps, end, bytes);
             end += bytes;
         }
-        self.readback.submit_and_read(&self.device, encoder, end, |mut bytes| {
+        let pending = self.readback.submit(&self.device, encoder, end)?;
+        self.readback.read(&self.device, pending, |mut bytes| {
             for output in outputs {
                 let (mine, rest) = bytes.split_at(4 * output.len());
                 output.copy_from_slice(bytemuck::cast_slice(mine));
@@ -191,6 +205,26 @@ impl Executor for GpuExecutor {
             }
         })?;
         Ok(())
+    }
+
+    /// Not where kernels are timed: who wants that wants to wait for each batch.
+    fn can_choose(&self) -> bool {
+        self.program.tokens.is_some() && self.profiler.is_none()
+    }
+
+    fn start(&mut self, batch: &Batch) -> Result<(), Error> {
+        let tokens = self.program.tokens.clone().filter(|_| self.can_choose());
+        let tokens = tokens.ok_or_else(|| Error::Batch("this plan has no logits to choose from".into()))?;
+        if batch.choices().is_empty() {
+            return Err(Error::Batch("expected a batch that chooses".into()));
+        }
+        self.check(batch, &[], 1)?;
+        let encoder = self.prepare_batch(batch, true)?;
+        Ok(self.ahead.submit(&self.device, encoder, &tokens, batch.n_outputs())?)
+    }
+
+    fn finish(&mut self) -> Result<Vec<Option<u32>>, Error> {
+        self.ahead.finish(&self.device)?.ok_or_else(|| Error::Batch("no batch was started".into()))
     }
 
     fn copy_page(&mut self, group: usize, from: Page, to: Page) -> Result<(), Error> {

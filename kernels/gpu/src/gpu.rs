@@ -15,7 +15,7 @@ use crate::fuse::fuse;
 use crate::known_forms::KnownForms;
 use crate::lasting::LastingExecutor;
 use crate::pipelines::Pipelines;
-use crate::program::{most_rows, partial_bytes, scratch};
+use crate::program::{choosing_bytes, most_rows, partial_bytes, scratch};
 use crate::weights::{matrix_bytes, shader_weights};
 use crate::{AdapterInfo, Caps, Feature, GpuError, GpuMemory, adapters, bandwidth, policy};
 
@@ -195,7 +195,7 @@ impl Gpu {
         }
         let a8: usize = quantized.iter().map(|(rows, width)| rows * width / 32 * 40).sum();
         let outputs = output_bytes(plan, config.max_tokens, config.max_outputs) as usize;
-        values + a8 + partial_bytes(plan, config) + outputs
+        values + a8 + partial_bytes(plan, config) + outputs + choosing_bytes(plan, config)
     }
 }
 

@@ -1,5 +1,6 @@
 //! An executor that outlives its device.
 
+use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,6 +24,10 @@ pub(crate) struct LastingExecutor {
     memory: MemoryUse,
     /// None from a loss until the next call.
     running: Option<GpuExecutor>,
+    /// Batches that were started and went with the device.
+    n_lost: usize,
+    /// Batches that were started and are not finished.
+    n_started: usize,
     /// The pages that hold anything, once a loss has emptied all of them.
     stored: Option<StoredPages>,
 }
@@ -36,8 +41,17 @@ impl LastingExecutor {
         memory: MemoryUse,
     ) -> Result<Self, Error> {
         let (plan, weights, config) = (Arc::clone(plan), weights.to_vec(), config.clone());
-        let mut executor =
-            LastingExecutor { gpu: gpu.clone(), plan, weights, config, memory, running: None, stored: None };
+        let mut executor = LastingExecutor {
+            gpu: gpu.clone(),
+            plan,
+            weights,
+            config,
+            memory,
+            running: None,
+            n_lost: 0,
+            n_started: 0,
+            stored: None,
+        };
         executor.on_device(|_| Ok(()))?;
         Ok(executor)
     }
@@ -51,9 +65,21 @@ impl LastingExecutor {
         let done = work(self.running.insert(running));
         if let Err(Error::DeviceLost { .. }) = done {
             self.running = None;
+            self.n_lost += mem::take(&mut self.n_started);
             self.stored = Some(StoredPages::none(&self.plan, &self.config.kv));
         }
         done
+    }
+
+    /// What is stored after a batch, where that has to be known: from a first loss on.
+    fn stored_after(&self, batch: &Batch) -> Result<Option<StoredPages>, Error> {
+        let Some(stored) = &self.stored else { return Ok(None) };
+        batch.check(&self.plan, &self.plan.kv_groups(), &self.config.kv)?;
+        stored.after(batch).map(Some).ok_or_else(|| self.lost("since this sequence began"))
+    }
+
+    fn lost(&self, when: &str) -> Error {
+        Error::DeviceLost { backend: "gpu".into(), message: format!("{} was lost {when}", self.gpu.adapter()) }
     }
 
     fn prepare(&self) -> Result<GpuExecutor, Error> {
@@ -63,19 +89,31 @@ impl LastingExecutor {
 
 impl Executor for LastingExecutor {
     fn run(&mut self, batch: &Batch, inputs: &[&[f32]], outputs: &mut [Vec<f32>]) -> Result<(), Error> {
-        let stored = match &self.stored {
-            Some(stored) => {
-                batch.check(&self.plan, &self.plan.kv_groups(), &self.config.kv)?;
-                Some(stored.after(batch).ok_or_else(|| Error::DeviceLost {
-                    backend: "gpu".into(),
-                    message: format!("{} was lost since this sequence began", self.gpu.adapter()),
-                })?)
-            }
-            None => None,
-        };
+        let stored = self.stored_after(batch)?;
         self.on_device(|executor| executor.run(batch, inputs, outputs))?;
         self.stored = stored;
         Ok(())
+    }
+
+    fn can_choose(&self) -> bool {
+        self.running.as_ref().is_some_and(GpuExecutor::can_choose)
+    }
+
+    fn start(&mut self, batch: &Batch) -> Result<(), Error> {
+        let stored = self.stored_after(batch)?;
+        self.on_device(|executor| executor.start(batch))?;
+        self.n_started += 1;
+        self.stored = stored;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<Vec<Option<u32>>, Error> {
+        if self.n_lost > 0 {
+            self.n_lost -= 1;
+            return Err(self.lost("while it ran"));
+        }
+        self.n_started = self.n_started.saturating_sub(1);
+        self.on_device(GpuExecutor::finish)
     }
 
     fn copy_page(&mut self, group: usize, from: Page, to: Page) -> Result<(), Error> {

@@ -12,6 +12,7 @@
 #![deny(unsafe_code)]
 
 mod adapters;
+mod ahead;
 mod bandwidth;
 mod batch_words;
 mod budget;

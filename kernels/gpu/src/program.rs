@@ -2,6 +2,7 @@
 
 mod arena;
 mod attention;
+mod choosing;
 mod linear;
 mod work;
 
@@ -21,6 +22,7 @@ use crate::kv::KvStore;
 use crate::weights::{self, Matrix, upload_vector, vector};
 use crate::{pipelines, policy};
 use arena::{Arena, PARAM_BYTES};
+pub(crate) use choosing::choosing_bytes;
 pub(crate) use work::{Sizes, Work};
 
 /// One step of a batch.
@@ -43,6 +45,9 @@ impl Step {
 #[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) steps: Vec<Step>,
+    /// The first of the steps that choose tokens, and where these will be; the steps end there if there are none.
+    pub(crate) choosing: usize,
+    pub(crate) tokens: Option<Buffer>,
     /// Which values share a buffer.
     scratch: Scratch,
     /// The buffers of the plan's values.
@@ -84,6 +89,8 @@ pub(crate) struct Compiler<'a> {
     /// 8-bit activations by the shape of what they are made from, and the value that they hold now.
     a8: HashMap<(Rows, u32), A8>,
     partials: Buffer,
+    /// The token that was chosen last for each slot.
+    chosen: Buffer,
     /// Stands where a kernel has an output that a step does not need.
     unused: Buffer,
     heads_per_kv: usize,
@@ -126,6 +133,7 @@ impl<'a> Compiler<'a> {
             ropes: Vec::new(),
             a8: HashMap::new(),
             partials,
+            chosen: device.storage("chosen tokens", 4 * config.kv.n_slots() as u64)?,
             unused: device.storage(VALUES, 0)?,
             heads_per_kv: 1,
         })
@@ -136,12 +144,15 @@ impl<'a> Compiler<'a> {
         for step in mem::take(&mut self.fused) {
             self.fused(&step)?;
         }
+        let choosing = self.drafts.len();
+        let tokens = self.choosing()?;
         let params = self.device.buffer("parameters", self.arena.bytes(), Arena::USAGE)?;
         self.device.write(&params, 0, self.arena.data())?;
         let drafts = mem::take(&mut self.drafts);
         let steps = drafts.into_iter().map(|draft| self.step(draft, &params)).collect::<Result<_, Error>>()?;
         let ropes = self.ropes.into_iter().map(|(_, table)| table).collect();
-        Ok(Program { steps, scratch: self.scratch, slots: self.slots, ropes, heads_per_kv: self.heads_per_kv })
+        let Compiler { scratch, slots, heads_per_kv, .. } = self;
+        Ok(Program { steps, choosing, tokens, scratch, slots, ropes, heads_per_kv })
     }
 
     fn fused(&mut self, step: &Fused) -> Result<(), Error> {
@@ -224,7 +235,7 @@ impl<'a> Compiler<'a> {
         for chunk in &matrix.chunks {
             let shader = Shader::Embed { weights: matrix.weights };
             let work = Work::PerRow { shader, groups: n_groups.div_ceil(32), rows: Rows::Tokens };
-            let buffers = chunk.planes.iter().cloned().chain([out.clone()]).collect();
+            let buffers = chunk.planes.iter().cloned().chain([out.clone(), self.chosen.clone()]).collect();
             self.push_buffers(work, &[chunk.n_rows, n_groups, matrix.n_in, chunk.first_row], buffers);
         }
         Ok(())

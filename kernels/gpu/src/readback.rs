@@ -1,8 +1,8 @@
 //! Results on their way back to the host.
 
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver};
 
-use wgpu::{BufferUsages, CommandEncoder, MapMode};
+use wgpu::{BufferAsyncError, BufferUsages, CommandEncoder, MapMode, SubmissionIndex};
 
 use crate::GpuError;
 use crate::buffer::Buffer;
@@ -12,6 +12,14 @@ use crate::device::Device;
 #[derive(Debug)]
 pub(crate) struct Readback {
     buffer: Buffer,
+}
+
+/// A submission whose results come into a [`Readback`].
+#[derive(Debug)]
+pub(crate) struct Pending {
+    submission: SubmissionIndex,
+    bytes: u64,
+    mapped: Receiver<Result<(), BufferAsyncError>>,
 }
 
 impl Readback {
@@ -27,31 +35,33 @@ impl Readback {
         }
     }
 
-    /// Submits `encoder`, waits, and gives the first `bytes` to `read`.
-    pub(crate) fn submit_and_read(
-        &self,
-        device: &Device,
-        encoder: CommandEncoder,
-        bytes: u64,
-        read: impl FnOnce(&[u8]),
-    ) -> Result<(), GpuError> {
+    /// Submits `encoder`, after which the first `bytes` are there; [`Readback::read`] must follow.
+    pub(crate) fn submit(&self, device: &Device, encoder: CommandEncoder, bytes: u64) -> Result<Pending, GpuError> {
         let submission = device.checked("a batch", 0, || device.queue.submit([encoder.finish()]))?;
-        if bytes == 0 {
-            return device.wait(&submission);
-        }
-        let slice = self.buffer.slice(..bytes);
         let (done, mapped) = mpsc::channel();
-        slice.map_async(MapMode::Read, move |result| {
-            // The receiver outlives the wait below.
-            let _ = done.send(result);
-        });
-        let outcome = device.wait(&submission).and_then(|()| {
+        if bytes > 0 {
+            self.buffer.slice(..bytes).map_async(MapMode::Read, move |result| {
+                // Nobody listens where the wait has ended with an error.
+                let _ = done.send(result);
+            });
+        }
+        Ok(Pending { submission, bytes, mapped })
+    }
+
+    /// Waits for what was submitted, and gives its results to `read`.
+    pub(crate) fn read(&self, device: &Device, pending: Pending, read: impl FnOnce(&[u8])) -> Result<(), GpuError> {
+        let Pending { submission, bytes, mapped } = pending;
+        let waited = device.wait(&submission);
+        if bytes == 0 {
+            return waited;
+        }
+        let outcome = waited.and_then(|()| {
             let lost = |reason: String| GpuError::Lost { adapter: device.name.clone(), reason };
             mapped
                 .try_recv()
                 .map_err(|_| lost("its results did not arrive".into()))?
                 .map_err(|error| lost(error.to_string()))?;
-            read(&slice.get_mapped_range().map_err(|error| lost(error.to_string()))?);
+            read(&self.buffer.slice(..bytes).get_mapped_range().map_err(|error| lost(error.to_string()))?);
             Ok(())
         });
         // After an error too: what is still mapped would fail the next batch.

@@ -70,6 +70,23 @@ pub trait Executor: Send {
     /// What is held now.
     fn memory(&self) -> MemoryUse;
 
+    /// Whether it chooses tokens itself and runs ahead of whoever reads them: [`Executor::start`].
+    fn can_choose(&self) -> bool {
+        false
+    }
+
+    /// Begins a batch that chooses ([`Batch::choose`]), and does not wait for it. Batches run in the order in which they
+    /// were given, here and to [`Executor::run`], so the next one can go on with what this one chooses.
+    fn start(&mut self, _batch: &Batch) -> Result<(), Error> {
+        Err(Error::Batch("this backend does not choose tokens".into()))
+    }
+
+    /// Waits for the first of the batches that were started and not finished: the token that it chose for each output;
+    /// `None` where the logits are not numbers to choose from.
+    fn finish(&mut self) -> Result<Vec<Option<u32>>, Error> {
+        Err(Error::Batch("no batch was started".into()))
+    }
+
     /// What each kernel took since the last call, the slowest first. Empty where kernels are not timed.
     fn profile(&mut self) -> Vec<KernelTime> {
         Vec::new()

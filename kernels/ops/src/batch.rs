@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{Error, KvConfig, KvGroup, Plan};
+use crate::{Choice, Error, KvConfig, KvGroup, Plan, Slot};
 
 /// A page of key-value storage; the same index in every layer of its group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,11 +21,15 @@ pub struct Batch {
     positions: Vec<u32>,
     sequences: Vec<u32>,
     outputs: Vec<u32>,
+    choices: Vec<(Slot, Choice)>,
     page_tables: Vec<Vec<PageTable>>,
     cancel: Option<Arc<AtomicBool>>,
 }
 
 impl Batch {
+    /// The bit of a token that is the number of a slot.
+    pub const CHOSEN: u32 = 1 << 31;
+
     /// A batch of nothing.
     pub fn new() -> Self {
         Self::default()
@@ -46,6 +50,18 @@ impl Batch {
         self.tokens.push(token);
         self.positions.push(position);
         self.sequences.push(sequence);
+    }
+
+    /// Adds the token that was chosen last for a slot, whichever that is. Only for batches that choose themselves.
+    pub fn add_chosen_token(&mut self, sequence: u32, slot: Slot, position: u32) {
+        self.add_token(sequence, Self::CHOSEN | slot.0, position, false);
+    }
+
+    /// Wants a token chosen after the last token that was added, in place of its logits, and kept in `slot`. A batch
+    /// chooses for all of its outputs or for none.
+    pub fn choose(&mut self, slot: Slot, choice: Choice) {
+        self.outputs.push(self.tokens.len() as u32 - 1);
+        self.choices.push((slot, choice));
     }
 
     /// Lets a flag end the batch before it is done. Keys and values of its tokens are then as good as not written.
@@ -76,7 +92,12 @@ impl Batch {
         self.outputs.len()
     }
 
-    /// Token ids: `[n_tokens]`.
+    /// Slot and choice of each output: `[n_outputs]`, or empty where logits are wanted.
+    pub fn choices(&self) -> &[(Slot, Choice)] {
+        &self.choices
+    }
+
+    /// Token ids: `[n_tokens]`; [`Batch::CHOSEN`] and a slot where one is what was chosen.
     pub fn tokens(&self) -> &[u32] {
         &self.tokens
     }
@@ -111,8 +132,11 @@ impl Batch {
     /// written is there.
     pub fn check(&self, plan: &Plan, groups: &[KvGroup], kv: &KvConfig) -> Result<(), Error> {
         let n_vocab = plan.n_vocab();
+        self.check_choices(kv)?;
         for (i, (&token, &sequence)) in self.tokens.iter().zip(&self.sequences).enumerate() {
-            if n_vocab.is_some_and(|n| token as usize >= n) {
+            if !self.choices.is_empty() && token & Self::CHOSEN != 0 {
+                check_slot(Slot(token & !Self::CHOSEN), kv)?;
+            } else if n_vocab.is_some_and(|n| token as usize >= n) {
                 return Err(Error::Batch(format!("token {i} is {token}, and the vocabulary has {n_vocab:?} entries")));
             }
             if sequence as usize >= self.page_tables.len() {
@@ -126,6 +150,24 @@ impl Batch {
         }
         for (g, group) in groups.iter().enumerate() {
             self.check_pages(g, group, kv)?;
+        }
+        Ok(())
+    }
+
+    fn check_choices(&self, kv: &KvConfig) -> Result<(), Error> {
+        let (n, n_outputs) = (self.choices.len(), self.outputs.len());
+        if n > 0 && (n != n_outputs || n > Choice::MOST_IN_BATCH) {
+            let most = Choice::MOST_IN_BATCH;
+            return Err(Error::Batch(format!(
+                "expected as many choices as outputs, at most {most}: {n} for {n_outputs}"
+            )));
+        }
+        for (slot, choice) in &self.choices {
+            check_slot(*slot, kv)?;
+            if !(1..=Choice::MOST_TOP_K).contains(&choice.top_k) {
+                let most = Choice::MOST_TOP_K;
+                return Err(Error::Batch(format!("expected top_k from 1 to {most}, found {}", choice.top_k)));
+            }
         }
         Ok(())
     }
@@ -158,6 +200,15 @@ impl Batch {
     }
 }
 
+fn check_slot(slot: Slot, kv: &KvConfig) -> Result<(), Error> {
+    let n = kv.n_slots();
+    if (slot.0 as usize) < n {
+        Ok(())
+    } else {
+        Err(Error::Batch(format!("expected a slot below {n}, found {}", slot.0)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,6 +232,37 @@ mod tests {
         }
         let kv = KvConfig { page_len: 2, n_pages: vec![3], element: KvElement::F32 };
         batch.check(&plan, &plan.kv_groups(), &kv)
+    }
+
+    #[test]
+    fn choices_are_for_all_outputs_and_in_slots_that_exist() {
+        let plan = plan();
+        let kv = KvConfig { page_len: 2, n_pages: vec![3], element: KvElement::F32 };
+        let check = |build: &dyn Fn(&mut Batch, u32)| {
+            let mut batch = Batch::new();
+            let sequence = batch.add_sequence(vec![vec![Some(Page(0))]]);
+            build(&mut batch, sequence);
+            batch.check(&plan, &plan.kv_groups(), &kv)
+        };
+        let chosen = |slot, choice| {
+            check(&|batch, sequence| {
+                batch.add_chosen_token(sequence, Slot(slot), 0);
+                batch.choose(Slot(2), choice);
+            })
+        };
+        assert!(chosen(2, Choice::GREEDY).is_ok());
+        assert!(chosen(3, Choice::GREEDY).is_err(), "there are three slots");
+        assert!(chosen(0, Choice { top_k: 0, ..Choice::GREEDY }).is_err());
+        assert!(chosen(0, Choice { top_k: 65, ..Choice::GREEDY }).is_err());
+        assert!(
+            check(&|batch, sequence| {
+                batch.add_token(sequence, 0, 0, true);
+                batch.add_token(sequence, 0, 1, false);
+                batch.choose(Slot(0), Choice::GREEDY);
+            })
+            .is_err(),
+            "logits and a choice"
+        );
     }
 
     #[test]

@@ -69,6 +69,11 @@ pub struct KvConfig {
 }
 
 impl KvConfig {
+    /// Slots for tokens that a device chooses: every sequence with a token in it has a page, so that there are enough.
+    pub fn n_slots(&self) -> usize {
+        self.n_pages.first().copied().unwrap_or(0)
+    }
+
     /// Bytes that the pages of `groups` take over all layers; `usize::MAX` where they are more than can be counted, which
     /// no memory holds.
     pub fn bytes(&self, layers: &[KvLayer], groups: &[KvGroup]) -> usize {

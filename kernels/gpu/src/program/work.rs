@@ -17,6 +17,8 @@ pub(crate) enum Work {
     Linear { weights: Weights, activations: Activations, epilogue: Epilogue, shape: Shape, form: Form, rows: Rows },
     /// So many workgroups for each row of a value.
     PerRow { shader: Shader, groups: u32, rows: Rows },
+    /// A workgroup for each row of a value, in x.
+    RowGroups { shader: Shader, rows: Rows },
     /// A thread for each value.
     Elements { shader: Shader, width: u32, rows: Rows },
     /// Attention, by tiles and splits.
@@ -63,6 +65,7 @@ impl Work {
                 }
             }
             Work::PerRow { shader, groups, rows } => (shader, [groups, sizes.rows(rows) as u32, 1]),
+            Work::RowGroups { shader, rows } => (shader, [sizes.rows(rows) as u32, 1, 1]),
             Work::Elements { shader, width, rows } => {
                 let n_groups = (u64::from(width) * sizes.rows(rows) as u64).div_ceil(u64::from(ELEMENT_THREADS)) as u32;
                 let x = n_groups.min(caps.max_workgroups);
@@ -137,7 +140,10 @@ impl Work {
             Work::Linear { weights, activations, epilogue, form, .. } => {
                 policy::linear(weights, activations, epilogue, 1, form, caps)
             }
-            Work::PerRow { shader, .. } | Work::PerManyRows { shader, .. } | Work::Elements { shader, .. } => shader,
+            Work::PerRow { shader, .. }
+            | Work::RowGroups { shader, .. }
+            | Work::PerManyRows { shader, .. }
+            | Work::Elements { shader, .. } => shader,
             Work::Attention { kv, head_pairs, quantized, .. } => {
                 Shader::Attention { kv, queries: policy::queries(1, head_pairs), head_pairs, quantized }
             }
