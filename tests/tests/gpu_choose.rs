@@ -26,7 +26,11 @@ fn executor(gpu: &Gpu, n_vocab: usize, spoil: impl FnOnce(&mut [f32])) -> Box<dy
     let layer = p.kv_layer(KvLayer { n_kv_heads: 1, head_dim: WIDTH, window: None });
     p.kv_write(layer, x, x);
     let x = p.select(p.add(x, p.attention(layer, x, 0.5)));
-    let head = matrix(n_vocab, &mut |values| if let Some(spoil) = spoil.take() { spoil(values) });
+    let head = matrix(n_vocab, &mut |values| {
+        if let Some(spoil) = spoil.take() {
+            spoil(values)
+        }
+    });
     p.output(p.linear(x, head));
     let kv = KvConfig { page_len: 4, n_pages: vec![N_SLOTS], element: KvElement::F32 };
     let config = ExecConfig { kv, max_tokens: 16, max_outputs: 16 };

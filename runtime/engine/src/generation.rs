@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use silhak_text::{Detokenizer, StopMatcher};
 
-use crate::runner::Request;
+use crate::ahead::Ahead;
 use crate::sampling::{Logprobs, Sampler};
 use crate::{Error, GenerateOptions, Session};
 
@@ -66,6 +66,8 @@ pub struct Generation<'a> {
     sampler: Sampler,
     /// Tokens that have to run before the next one can be chosen.
     pending: Vec<u32>,
+    /// The tokens that a device is choosing; `None` where they are chosen here.
+    ahead: Option<Ahead>,
     detokenizer: Detokenizer,
     stops: StopMatcher,
     usage: Usage,
@@ -88,7 +90,11 @@ impl<'a> Generation<'a> {
     ) -> Result<Self, Error> {
         let cached_tokens = session.stored.len();
         let state = if options.max_tokens == Some(0) { State::Done(FinishReason::Length) } else { State::Running };
+        let runner = &session.model.shared.runner;
+        let is_ahead = runner.can_choose() && options.logprobs.is_none() && sampler.is_plain();
+        let slot = session.sequence.slot().filter(|_| is_ahead);
         Ok(Generation {
+            ahead: slot.map(Ahead::new),
             stops: StopMatcher::new(&options.stop)?,
             pending: prompt[cached_tokens..].to_vec(),
             usage: Usage { prompt_tokens: prompt.len(), cached_tokens, ..Usage::default() },
@@ -119,10 +125,9 @@ impl<'a> Generation<'a> {
         }
         let started = Instant::now();
         let n_run = self.pending.len();
-        let Some(logits) = self.run_pending()? else {
+        let Some((token, logprobs)) = self.next_token()? else {
             return Ok(self.end(FinishReason::Cancelled));
         };
-        let token = self.sampler.sample(&logits)?;
         if self.usage.completion_tokens == 0 {
             self.usage.prefill_time += started.elapsed();
         } else {
@@ -143,33 +148,21 @@ impl<'a> Generation<'a> {
             self.state = State::Done(FinishReason::Length);
             text += &self.flush(FinishReason::Length);
         }
-        let logprobs = self.options.logprobs.map(|n| Logprobs::new(&logits, token, n)).transpose()?;
         Ok(Piece { token: Some(token), text, logprobs })
     }
 
-    /// Runs the pending tokens in batches; the logits of the last, or `None` when cancelled.
-    fn run_pending(&mut self) -> Result<Option<Vec<f32>>, Error> {
-        let Session { model, sequence, stored } = &mut *self.session;
-        let runner = &model.shared.runner;
+    /// Runs what is pending, and chooses the next token; `None` when cancelled.
+    fn next_token(&mut self) -> Result<Option<(u32, Option<Logprobs>)>, Error> {
         let pending = std::mem::take(&mut self.pending);
-        let mut logits = Vec::new();
-        for chunk in pending.chunks(runner.max_tokens()) {
-            if self.options.cancel.is_cancelled() {
-                return Ok(None);
-            }
-            sequence.reserve(chunk.len())?;
-            let (start, tables) = (sequence.len(), sequence.tables().to_vec());
-            let n_outputs =
-                usize::from(stored.len() + chunk.len() == self.usage.prompt_tokens + self.usage.completion_tokens);
-            let (tokens, cancel) = (chunk.to_vec(), self.options.cancel.clone());
-            logits = match runner.run(Request { tokens, start, tables, n_outputs, cancel }) {
-                Err(Error::Cancelled) => return Ok(None),
-                done => done?,
-            };
-            sequence.advance(chunk.len());
-            stored.extend_from_slice(chunk);
+        if let Some(ahead) = &mut self.ahead {
+            let most = self.options.max_tokens.map_or(usize::MAX, |most| most - self.usage.completion_tokens);
+            let token = ahead.next_token(self.session, pending, &mut self.sampler, most, &self.options.cancel)?;
+            return Ok(token.map(|token| (token, None)));
         }
-        Ok(Some(logits))
+        let Some(logits) = self.session.run(&pending, true, &self.options.cancel)? else { return Ok(None) };
+        let token = self.sampler.sample(&logits)?;
+        let logprobs = self.options.logprobs.map(|n| Logprobs::new(&logits, token, n)).transpose()?;
+        Ok(Some((token, logprobs)))
     }
 
     /// Ends without a token; text held back comes out.
@@ -188,6 +181,14 @@ impl<'a> Generation<'a> {
             text += self.stops.finish();
         }
         text
+    }
+}
+
+impl Drop for Generation<'_> {
+    fn drop(&mut self) {
+        if let Some(ahead) = &mut self.ahead {
+            ahead.settle(self.session);
+        }
     }
 }
 

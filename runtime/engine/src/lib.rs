@@ -22,6 +22,7 @@
 
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod cancel;
 mod device;
 mod devices;

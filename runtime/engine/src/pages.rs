@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use silhak_ops::{KvGroup, Page, PageTable};
+use silhak_ops::{KvGroup, Page, PageTable, Slot};
 
 use crate::Error;
 
@@ -12,13 +12,16 @@ pub(crate) struct PagePool {
     page_len: usize,
     windows: Vec<Option<usize>>,
     free: Mutex<Vec<Vec<Page>>>,
+    free_slots: Mutex<Vec<Slot>>,
 }
 
 impl PagePool {
     pub(crate) fn new(groups: &[KvGroup], n_pages: &[usize], page_len: usize) -> Self {
         // Handed out from the end: page 0 first, so that a short conversation touches little memory.
         let free = n_pages.iter().map(|&n| (0..n as u32).rev().map(Page).collect()).collect();
-        PagePool { page_len, windows: groups.iter().map(|g| g.window).collect(), free: Mutex::new(free) }
+        let slots = (0..n_pages.first().map_or(0, |&n| n as u32)).rev().map(Slot).collect();
+        let windows = groups.iter().map(|g| g.window).collect();
+        PagePool { page_len, windows, free: Mutex::new(free), free_slots: Mutex::new(slots) }
     }
 
     /// Pages that one sequence needs in each group, for `n_ctx` tokens of which `max_tokens` are added at a time.
@@ -36,6 +39,10 @@ impl PagePool {
         self.lock().iter().map(Vec::len).collect()
     }
 
+    fn slots(&self) -> std::sync::MutexGuard<'_, Vec<Slot>> {
+        self.free_slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Vec<Page>>> {
         // Nothing can panic while the lists are being changed, so they are whole even in a poisoned lock.
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
@@ -48,11 +55,13 @@ pub(crate) struct Sequence {
     pool: Arc<PagePool>,
     tables: Vec<PageTable>,
     len: usize,
+    slot: Option<Slot>,
 }
 
 impl Sequence {
     pub(crate) fn new(pool: Arc<PagePool>) -> Self {
-        Sequence { tables: vec![PageTable::new(); pool.windows.len()], pool, len: 0 }
+        let slot = pool.slots().pop();
+        Sequence { tables: vec![PageTable::new(); pool.windows.len()], pool, len: 0, slot }
     }
 
     /// Tokens whose keys and values are stored.
@@ -63,6 +72,12 @@ impl Sequence {
     /// The page tables, in the order of the groups.
     pub(crate) fn tables(&self) -> &[PageTable] {
         &self.tables
+    }
+
+    /// Where a device keeps the token that it chose last for this sequence; `None` where more sequences are open than there
+    /// are pages.
+    pub(crate) fn slot(&self) -> Option<Slot> {
+        self.slot
     }
 
     /// Makes room for `n` more tokens.
@@ -106,6 +121,7 @@ impl Sequence {
 
 impl Drop for Sequence {
     fn drop(&mut self) {
+        self.pool.slots().extend(self.slot);
         let mut free = self.pool.lock();
         for (table, free) in self.tables.iter_mut().zip(free.iter_mut()) {
             free.extend(table.drain(..).flatten());

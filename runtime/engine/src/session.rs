@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::generation::Generation;
 use crate::pages::Sequence;
+use crate::runner::Request;
 use crate::sampling::Sampler;
-use crate::{Error, GenerateOptions, Model, model};
+use crate::{CancelToken, Error, GenerateOptions, Model, model};
 
 /// One timeline: what the model has read and written so far. Dropping it frees its keys and values.
 ///
@@ -43,6 +44,35 @@ impl Session {
     pub fn clear(&mut self) {
         self.sequence.truncate(0);
         self.stored.clear();
+    }
+
+    /// Runs tokens in batches; the logits of the last, where they are wanted. `None` when cancelled.
+    pub(crate) fn run(
+        &mut self,
+        tokens: &[u32],
+        wants_logits: bool,
+        cancel: &CancelToken,
+    ) -> Result<Option<Vec<f32>>, Error> {
+        let Session { model, sequence, stored } = self;
+        let runner = &model.shared.runner;
+        let n_after = stored.len() + tokens.len();
+        let mut logits = Vec::new();
+        for chunk in tokens.chunks(runner.max_tokens()) {
+            if cancel.is_cancelled() {
+                return Ok(None);
+            }
+            sequence.reserve(chunk.len())?;
+            let (start, tables) = (sequence.len(), sequence.tables().to_vec());
+            let n_outputs = usize::from(wants_logits && stored.len() + chunk.len() == n_after);
+            let (tokens, cancel) = (chunk.to_vec(), cancel.clone());
+            logits = match runner.run(Request { tokens, start, tables, n_outputs, cancel }) {
+                Err(Error::Cancelled) => return Ok(None),
+                done => done?,
+            };
+            sequence.advance(chunk.len());
+            stored.extend_from_slice(chunk);
+        }
+        Ok(Some(logits))
     }
 
     /// Keeps the keys and values that `prompt` begins with, all but its last token, whose logits are needed.

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+use silhak_ops::Choice;
 
 use super::penalties::Used;
 use crate::Error;
@@ -139,6 +140,25 @@ impl Sampler {
         let token = if self.options.temperature == 0.0 { arg_max(&self.logits) } else { self.draw() };
         self.used.add(token);
         Ok(token)
+    }
+
+    /// Whether a device can choose in place of [`Sampler::sample`]: what bias and penalties depend on is not there.
+    pub(crate) fn is_plain(&self) -> bool {
+        let SamplingOptions { temperature, top_k, logit_bias, .. } = &self.options;
+        let SamplingOptions { repetition_penalty, frequency_penalty, presence_penalty, .. } = self.options;
+        let changes_nothing = (repetition_penalty, frequency_penalty, presence_penalty) == (1.0, 0.0, 0.0);
+        let is_short = *temperature == 0.0 || (1..=Choice::MOST_TOP_K).contains(top_k);
+        logit_bias.is_empty() && changes_nothing && is_short
+    }
+
+    /// How a device is to choose the next token, if the sampler [is plain](Self::is_plain). The number that decides is
+    /// drawn here, as the host would.
+    pub(crate) fn choice(&mut self) -> Choice {
+        let SamplingOptions { temperature, top_k, top_p, min_p, .. } = self.options;
+        if temperature == 0.0 {
+            return Choice::GREEDY;
+        }
+        Choice { temperature, top_k, top_p, min_p, uniform: uniform(&mut self.rng) }
     }
 
     /// Draws from what temperature, top-k, top-p and min-p leave.
