@@ -31,7 +31,9 @@ mod policy;
 mod profile;
 mod program;
 mod readback;
+mod rows;
 mod stored;
+mod upload;
 mod weights;
 
 pub use adapters::{AdapterInfo, adapters};
