@@ -31,7 +31,7 @@ pub(crate) struct Device {
 }
 
 /// While a batch runs, its device is asked this often whether it still lives.
-const GLANCE: Duration = Duration::from_millis(100);
+pub(crate) const GLANCE: Duration = Duration::from_millis(100);
 
 impl Device {
     pub(crate) fn open(adapter: &wgpu::Adapter, options: &GpuOptions) -> Result<Self, GpuError> {

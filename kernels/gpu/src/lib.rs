@@ -33,8 +33,10 @@ mod policy;
 mod profile;
 mod program;
 mod readback;
+mod rows;
 mod stored;
 mod tune;
+mod upload;
 mod weights;
 
 pub use adapters::{AdapterInfo, adapters};

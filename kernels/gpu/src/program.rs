@@ -19,6 +19,8 @@ use crate::buffer::Buffer;
 use crate::device::Device;
 use crate::fuse::{Fused, fuse};
 use crate::kv::KvStore;
+use crate::rows::Rows as MatrixRows;
+use crate::upload::Uploader;
 use crate::weights::{self, Matrix, upload_vector, vector};
 use crate::{pipelines, policy};
 use arena::{Arena, PARAM_BYTES};
@@ -85,6 +87,7 @@ pub(crate) struct Compiler<'a> {
     drafts: Vec<Draft>,
     matrices: HashMap<Vec<WeightId>, Matrix>,
     vectors: HashMap<WeightId, Buffer>,
+    uploader: Uploader<'a>,
     ropes: Vec<(Rope, RopeTable)>,
     /// 8-bit activations by the shape of what they are made from, and the value that they hold now.
     a8: HashMap<(Rows, u32), A8>,
@@ -130,6 +133,7 @@ impl<'a> Compiler<'a> {
             drafts: Vec::new(),
             matrices: HashMap::new(),
             vectors: HashMap::new(),
+            uploader: Uploader::new(device),
             ropes: Vec::new(),
             a8: HashMap::new(),
             partials,
@@ -146,6 +150,7 @@ impl<'a> Compiler<'a> {
         }
         let choosing = self.drafts.len();
         let tokens = self.choosing()?;
+        self.uploader.finish()?;
         let params = self.device.buffer("parameters", self.arena.bytes(), Arena::USAGE)?;
         self.device.write(&params, 0, self.arena.data())?;
         let drafts = mem::take(&mut self.drafts);
@@ -300,9 +305,9 @@ impl<'a> Compiler<'a> {
         if let Some(matrix) = self.matrices.get(ids) {
             return Ok(matrix.clone());
         }
-        let part = |id: &WeightId| (self.plan.weight(*id), &self.weights[id.index()][..]);
-        let rows = weights::Rows::new(ids.iter().map(part).collect(), run)?;
-        let matrix = Matrix::upload(self.device, &rows)?;
+        let part = |id: &WeightId| (self.plan.weight(*id), &self.weights[id.index()]);
+        let rows = MatrixRows::new(&ids.iter().map(part).collect::<Vec<_>>(), run)?;
+        let matrix = Matrix::upload(&mut self.uploader, rows)?;
         self.matrices.insert(ids.to_vec(), matrix.clone());
         Ok(matrix)
     }

@@ -1,8 +1,12 @@
 //! A loaded model.
 
 use std::hint::black_box;
+use std::iter;
+use std::num::NonZero;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -229,23 +233,43 @@ pub(crate) fn check_prompt(tokens: &[u32], n_ctx: usize, n_vocab: usize) -> Resu
 }
 
 /// Touches every page of the weights, so that reading the disk happens here, seen and stoppable, and not in the first
-/// answer.
+/// answer. Where all of it is in memory it is the system that takes time, a page at a time, so several threads ask for them.
 fn read_through(weights: &[Bytes], options: &LoadOptions) -> Result<(), Error> {
     const CHUNK: usize = 16 << 20;
     const OS_PAGE: usize = 4096;
+    const MOST_THREADS: usize = 8;
+    let chunks: Vec<&[u8]> = weights.iter().flat_map(|w| w.chunks(CHUNK)).collect();
     let total = weights.iter().map(|w| w.len() as u64).sum();
-    let mut bytes = 0;
-    for chunk in weights.iter().flat_map(|w| w.chunks(CHUNK)) {
-        if options.cancel.is_cancelled() {
-            return Err(Error::Cancelled);
-        }
+    let next = AtomicUsize::new(0);
+    let read_on = || {
+        let chunk = chunks.get(next.fetch_add(1, Ordering::Relaxed))?;
         black_box(chunk.iter().step_by(OS_PAGE).fold(0u8, |sum, &byte| sum.wrapping_add(byte)));
-        bytes += chunk.len() as u64;
-        if let Some(progress) = &options.progress {
-            progress(Progress { bytes, total });
+        Some(chunk.len() as u64)
+    };
+    thread::scope(|scope| {
+        let (done, read) = mpsc::channel();
+        for _ in 0..thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS).min(chunks.len()) {
+            let done = done.clone();
+            // After a cancellation nobody listens.
+            let reader = move || while read_on().is_some_and(|bytes| done.send(bytes).is_ok()) {};
+            if thread::Builder::new().spawn_scoped(scope, reader).is_err() {
+                break;
+            }
         }
-    }
-    Ok(())
+        drop(done);
+        let mut bytes = 0;
+        // Where there are no threads to be had, this one reads.
+        for n in read.into_iter().chain(iter::from_fn(read_on)) {
+            if options.cancel.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            bytes += n;
+            if let Some(progress) = &options.progress {
+                progress(Progress { bytes, total });
+            }
+        }
+        Ok(())
+    })
 }
 
 /// Models and what belongs to them go wherever an app wants them.

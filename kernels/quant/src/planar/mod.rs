@@ -21,7 +21,7 @@
 
 mod codes;
 
-use bytemuck::pod_read_unaligned;
+use bytemuck::{bytes_of, pod_read_unaligned};
 
 use crate::blocks::{
     BlockIq4Nl, BlockIq4Xs, BlockQ2K, BlockQ3K, BlockQ4_0, BlockQ4_1, BlockQ4K, BlockQ5_0, BlockQ5_1, BlockQ5K,
@@ -83,57 +83,99 @@ pub fn plane_bytes(format: Format, cols: usize) -> Option<PlaneBytes> {
 /// # Errors
 /// [`Error::PartialBlock`] if a row is not a whole number of blocks, [`Error::ByteLength`] if `bytes` is not whole rows.
 pub fn planes(format: Format, bytes: &[u8], cols: usize) -> Result<Planes, Error> {
-    let row_bytes = format.row_bytes(cols).ok_or(Error::PartialBlock { format, n_values: cols })?;
-    let n_rows = bytes.len().checked_div(row_bytes).unwrap_or(0);
-    if n_rows * row_bytes != bytes.len() {
-        return Err(Error::ByteLength {
-            format,
-            n_values: n_rows * cols,
-            expected: n_rows * row_bytes,
-            found: bytes.len(),
-        });
-    }
-    Ok(match format {
-        Format::F32 | Format::F16 | Format::Bf16 => padded(bytes, row_bytes, row_bytes / cols.max(1) * GROUP),
-        Format::Q4_0 => blocks::<BlockQ4_0>(bytes),
-        Format::Q4_1 => blocks::<BlockQ4_1>(bytes),
-        Format::Q5_0 => blocks::<BlockQ5_0>(bytes),
-        Format::Q5_1 => blocks::<BlockQ5_1>(bytes),
-        Format::Q8_0 => blocks::<BlockQ8_0>(bytes),
-        Format::Q2K => blocks::<BlockQ2K>(bytes),
-        Format::Q3K => blocks::<BlockQ3K>(bytes),
-        Format::Q4K => blocks::<BlockQ4K>(bytes),
-        Format::Q5K => blocks::<BlockQ5K>(bytes),
-        Format::Q6K => blocks::<BlockQ6K>(bytes),
-        Format::Iq4Nl => blocks::<BlockIq4Nl>(bytes),
-        Format::Iq4Xs => blocks::<BlockIq4Xs>(bytes),
-    })
-}
-
-fn padded(bytes: &[u8], row_bytes: usize, group_bytes: usize) -> Planes {
-    let mut quants = Vec::with_capacity(bytes.len() / row_bytes.max(1) * row_bytes.next_multiple_of(group_bytes));
-    for row in bytes.chunks_exact(row_bytes) {
-        quants.extend_from_slice(row);
-        quants.resize(quants.len().next_multiple_of(group_bytes), 0);
-    }
-    Planes { quants, ..Planes::default() }
-}
-
-fn blocks<B: Split>(bytes: &[u8]) -> Planes {
     let mut planes = Planes::default();
-    let (n_blocks, n_groups) = (bytes.len() / size_of::<B>(), B::FORMAT.block_len() / GROUP);
-    if let Some(row) = plane_bytes(B::FORMAT, B::FORMAT.block_len()) {
-        planes.quants.reserve_exact(n_blocks * row.quants);
-        planes.scales.reserve_exact(n_blocks * row.scales);
-        planes.further.reserve_exact(n_blocks * row.further);
-    }
-    for bytes in bytes.chunks_exact(size_of::<B>()) {
-        let block: B = pod_read_unaligned(bytes);
-        for group in 0..n_groups {
-            let codes: Codes = block.codes(group);
-            codes.put(B::BITS, &mut planes);
+    planes.fill(format, bytes, cols)?;
+    Ok(planes)
+}
+
+impl Planes {
+    /// Splits rows of `cols` values into these planes, whose memory is used again; what they held is gone.
+    ///
+    /// # Errors
+    /// As [`planes`].
+    pub fn fill(&mut self, format: Format, bytes: &[u8], cols: usize) -> Result<(), Error> {
+        let partial = Error::PartialBlock { format, n_values: cols };
+        let (Some(row_bytes), Some(row)) = (format.row_bytes(cols), plane_bytes(format, cols)) else {
+            return Err(partial);
+        };
+        let n_rows = bytes.len().checked_div(row_bytes).unwrap_or(0);
+        if n_rows * row_bytes != bytes.len() {
+            return Err(Error::ByteLength {
+                format,
+                n_values: n_rows * cols,
+                expected: n_rows * row_bytes,
+                found: bytes.len(),
+            });
         }
-        block.put_scales(&mut planes.scales);
+        self.quants.resize(n_rows * row.quants, 0);
+        self.scales.resize(n_rows * row.scales, 0);
+        self.further.resize(n_rows * row.further, 0);
+        match format {
+            Format::F32 | Format::F16 | Format::Bf16 => self.fill_padded(bytes, row_bytes, row.quants),
+            Format::Q4_0 => self.fill_blocks::<BlockQ4_0>(bytes),
+            Format::Q4_1 => self.fill_blocks::<BlockQ4_1>(bytes),
+            Format::Q5_0 => self.fill_blocks::<BlockQ5_0>(bytes),
+            Format::Q5_1 => self.fill_blocks::<BlockQ5_1>(bytes),
+            Format::Q8_0 => self.fill_blocks::<BlockQ8_0>(bytes),
+            Format::Q2K => self.fill_blocks::<BlockQ2K>(bytes),
+            Format::Q3K => self.fill_blocks::<BlockQ3K>(bytes),
+            Format::Q4K => self.fill_blocks::<BlockQ4K>(bytes),
+            Format::Q5K => self.fill_blocks::<BlockQ5K>(bytes),
+            Format::Q6K => self.fill_blocks::<BlockQ6K>(bytes),
+            Format::Iq4Nl => self.fill_blocks::<BlockIq4Nl>(bytes),
+            Format::Iq4Xs => self.fill_blocks::<BlockIq4Xs>(bytes),
+        }
+        Ok(())
     }
-    planes
+
+    fn fill_padded(&mut self, bytes: &[u8], row_bytes: usize, padded_bytes: usize) {
+        if row_bytes == padded_bytes {
+            return self.quants.copy_from_slice(bytes);
+        }
+        for (row, padded) in bytes.chunks_exact(row_bytes).zip(self.quants.chunks_exact_mut(padded_bytes)) {
+            let (values, padding) = padded.split_at_mut(row_bytes);
+            values.copy_from_slice(row);
+            padding.fill(0);
+        }
+    }
+
+    fn fill_blocks<B: Split>(&mut self, bytes: &[u8]) {
+        let n_groups = const { B::FORMAT.block_len() / GROUP };
+        for (i, bytes) in bytes.chunks_exact(size_of::<B>()).enumerate() {
+            let block: B = pod_read_unaligned(bytes);
+            for group in 0..n_groups {
+                self.put(i * n_groups + group, B::BITS, &block.codes(group));
+            }
+            let at = i * size_of::<B::Scales>();
+            self.scales[at..][..size_of::<B::Scales>()].copy_from_slice(bytes_of(&block.scales()));
+        }
+    }
+
+    /// Writes the quants of group `at`.
+    #[inline(always)]
+    fn put(&mut self, at: usize, bits: u32, codes: &Codes) {
+        let Planes { quants, further, .. } = self;
+        match bits {
+            2 => write(quants, at, codes.pairs(0)),
+            3 => {
+                write(quants, at, codes.pairs(0));
+                write(further, at, codes.singles(2));
+            }
+            8 => write(quants, at, codes.whole()),
+            _ => {
+                write(quants, at, codes.lower());
+                match bits {
+                    5 => write(further, at, codes.singles(4)),
+                    6 => write(further, at, codes.pairs(4)),
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// Writes part `at` of a plane of parts of `N` bytes.
+#[inline(always)]
+fn write<const N: usize>(plane: &mut [u8], at: usize, part: [u8; N]) {
+    plane[N * at..N * (at + 1)].copy_from_slice(&part);
 }

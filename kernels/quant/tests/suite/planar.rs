@@ -34,6 +34,28 @@ fn planes_hold_every_value() {
 }
 
 #[test]
+fn planes_of_some_rows_are_those_rows_of_the_planes() {
+    // The memory of other rows, of another format, is used again.
+    let mut part = planes(Format::Q6K, &[0xff; 210 * 5], 256).unwrap();
+    for &format in Format::ALL {
+        let (n_rows, cols) = (7, if format.block_len() == 1 { 37 } else { 3 * format.block_len() });
+        let row_bytes = format.row_bytes(cols).unwrap();
+        let bytes: Vec<u8> = (0..(n_rows * row_bytes) as u64).map(|i| random_bits(i) as u8).collect();
+        let all = planes(format, &bytes, cols).unwrap();
+        for n_at_a_time in [1, 2, 3, 7] {
+            let mut joined = Planes::default();
+            for rows in bytes.chunks(n_at_a_time * row_bytes) {
+                part.fill(format, rows, cols).unwrap();
+                joined.quants.extend(&part.quants);
+                joined.scales.extend(&part.scales);
+                joined.further.extend(&part.further);
+            }
+            assert_eq!(joined, all, "{format}, {n_at_a_time} rows at a time");
+        }
+    }
+}
+
+#[test]
 fn rows_that_are_not_whole_are_refused() {
     assert!(planes(Format::Q4K, &[0; 144], 128).is_err());
     assert!(planes(Format::Q4_0, &[0; 19], 32).is_err());
