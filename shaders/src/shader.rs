@@ -64,6 +64,8 @@ pub enum Shader {
         reduce: Reduce,
         /// Threads of a workgroup, a power of two.
         threads: u32,
+        /// Blocks of 32 values that each of them takes, at most.
+        blocks: u32,
     },
     /// Rotary position embedding.
     Rope,
@@ -86,6 +88,17 @@ pub enum Shader {
         /// Half of the values of a head.
         head_pairs: u32,
         /// Whether the result is made 8 bits at once; heads are then whole blocks of 32.
+        quantized: bool,
+    },
+    /// Attention of few tokens, or one split of it; heads of a multiple of 4 values.
+    Decode {
+        /// How keys and values are stored.
+        kv: Kv,
+        /// Most queries of a workgroup, up to 8.
+        queries: u32,
+        /// Half of the values of a head.
+        head_pairs: u32,
+        /// As in [`Shader::Attention`].
         quantized: bool,
     },
     /// The splits of attention put together.
@@ -243,6 +256,9 @@ impl Shader {
             Shader::Attention { queries, kv, quantized, .. } => {
                 format!("gpu-attention-{}-{queries}{}", kv.name(), if quantized { "-quantized" } else { "" })
             }
+            Shader::Decode { queries, kv, quantized, .. } => {
+                format!("gpu-decode-{}-{queries}{}", kv.name(), if quantized { "-quantized" } else { "" })
+            }
             Shader::Merge { quantized: true, .. } => "gpu-merge-quantized".to_owned(),
             Shader::KvWrite { kv } | Shader::RopeKv { kv } => format!("gpu-{}-{}", self.entry(), kv.name()),
             _ => format!("gpu-{}", self.entry()),
@@ -264,6 +280,7 @@ impl Shader {
             Shader::RopeKv { .. } => "rope_kv",
             Shader::KvWrite { .. } => "kv_write",
             Shader::Attention { .. } => "attention",
+            Shader::Decode { .. } => "decode",
             Shader::Merge { .. } => "merge",
             Shader::Gate { .. } => "gated",
             Shader::Add => "add",
@@ -307,7 +324,7 @@ impl Shader {
                 vec![Params, Read(1), Read(2), Write(3), Write(4)]
             }
             Shader::RopeKv { .. } => vec![Params, Read(1), Read(2), Read(3), Write(4), Write(5), Write(6)],
-            Shader::Attention { quantized, .. } => {
+            Shader::Attention { quantized, .. } | Shader::Decode { quantized, .. } => {
                 let mut bindings = vec![Params, Read(1), Read(2), Read(3), Write(4), Write(5)];
                 bindings.extend(quantized.then_some(Write(6)));
                 bindings

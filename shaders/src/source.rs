@@ -36,11 +36,13 @@ impl Shader {
             Shader::Matvec { form: Form { threads, rows }, columns, .. } => {
                 vec![("THREADS", threads), ("ROWS", rows), ("COLUMNS", columns)]
             }
-            Shader::RmsNorm { threads, .. } | Shader::RmsNormQuantized { threads, .. } => vec![("THREADS", threads)],
+            Shader::RmsNorm { threads, .. } => vec![("THREADS", threads)],
+            Shader::RmsNormQuantized { threads, blocks, .. } => vec![("THREADS", threads), ("BLOCKS", blocks)],
             Shader::GatedQuantized { form: Form { threads, rows }, columns, .. } => {
                 vec![("TEAM", threads), ("TEAM_OUTPUTS", rows), ("COLUMNS", columns)]
             }
             Shader::Merge { head_pairs, .. } => vec![("HEAD_PAIRS", head_pairs)],
+            Shader::Decode { queries, head_pairs, .. } => vec![("QUERIES", queries), ("HEAD_PAIRS", head_pairs)],
             Shader::Attention { queries, head_pairs, .. } => {
                 let pairs = head_pairs.div_ceil(Shader::ATTENTION_THREADS);
                 vec![
@@ -100,6 +102,14 @@ impl Shader {
             Shader::Attention { kv, quantized, .. } => {
                 parts.extend([include_str!("../wgsl/attention/attention.wgsl"), ATTENTION_PARAMS, self::kv(kv)]);
                 parts.extend(attention_store(quantized));
+            }
+            Shader::Decode { kv, quantized, .. } => {
+                parts.extend([include_str!("../wgsl/attention/decode.wgsl"), ATTENTION_PARAMS, self::kv(kv)]);
+                if quantized {
+                    parts.extend([include_str!("../wgsl/attention/decode_store_quantized.wgsl"), QUANTIZED_BLOCK]);
+                } else {
+                    parts.push(include_str!("../wgsl/attention/decode_store.wgsl"));
+                }
             }
             Shader::Merge { quantized, .. } => {
                 parts.extend([include_str!("../wgsl/attention/merge.wgsl"), ATTENTION_PARAMS]);

@@ -15,13 +15,14 @@ fn variants() -> Vec<Shader> {
     all.extend([Activation::Silu, Activation::GeluTanh].map(|activation| Shader::Gate { activation }));
     for reduce in [Reduce::Tree, Reduce::Subgroups] {
         all.extend([64, 256].map(|threads| Shader::RmsNorm { reduce, threads }));
-        all.extend([64, 256].map(|threads| Shader::RmsNormQuantized { reduce, threads }));
+        all.extend([(64, 1), (256, 3)].map(|(threads, blocks)| Shader::RmsNormQuantized { reduce, threads, blocks }));
     }
     for kv in [Kv::F16, Kv::F32] {
         all.extend([Shader::KvWrite { kv }, Shader::RopeKv { kv }]);
         for (queries, head_pairs) in [(4, 4), (8, 32), (16, 64), (4, 128)] {
             let is_whole_blocks = |quantized: &bool| !quantized || head_pairs % 16 == 0;
             for quantized in [false, true].into_iter().filter(is_whole_blocks) {
+                all.push(Shader::Decode { kv, queries: queries.min(8), head_pairs, quantized });
                 all.push(Shader::Attention { kv, queries, head_pairs, quantized });
                 all.push(Shader::Merge { head_pairs, quantized });
             }

@@ -42,7 +42,7 @@ fn packed_byte_shaders_give_nearly_the_logits_of_the_reference_that_rounds_activ
             let expected = logits(&Reference { quantize_activations: true }, &plan, &weights, KvElement::F16);
             let distance = Distance::between(&logits(&gpu, &plan, &weights, KvElement::F16), &expected);
             println!("{what}: max {:.1e} nmse {:.1e}", distance.max, distance.nmse);
-            assert!(distance.max <= 2e-2 && distance.nmse <= 5e-4, "{what}: {distance:?}");
+            assert!(distance.max <= 4e-2 && distance.nmse <= 5e-4, "{what}: {distance:?}");
         }
     }
 }

@@ -15,10 +15,13 @@ pub(crate) const FORM: Form = Form { threads: 64, rows: 4 };
 pub(crate) const GATED_FORM: Form = Form { threads: 32, rows: 4 };
 
 /// Most splits of the positions in attention.
-pub(crate) const MOST_SPLITS: usize = 16;
+pub(crate) const MOST_SPLITS: usize = 32;
+
+/// Positions up to which putting splits together costs more than it wins.
+const FEW_POSITIONS: usize = 256;
 
 /// Blocks of positions that are worth a split of their own.
-const BLOCKS_PER_SPLIT: usize = 4;
+const BLOCKS_PER_SPLIT: usize = 2;
 
 /// How the activations of a matmul are stored.
 pub(crate) fn activations(weights: Weights, n_in: u32, caps: &Caps) -> Activations {
@@ -84,10 +87,24 @@ pub(crate) fn queries(n: usize, head_pairs: u32) -> u32 {
     (n.next_power_of_two() as u32).clamp(4, most)
 }
 
+/// Whether [`Shader::Decode`] takes heads of this size.
+pub(crate) fn decodes(head_pairs: u32) -> bool {
+    head_pairs.is_multiple_of(2)
+}
+
+/// Queries of a workgroup of [`Shader::Decode`]: all heads that share keys and values, within the shared memory that every
+/// device has.
+pub(crate) fn decode_queries(heads_per_kv: u32, head_pairs: u32) -> u32 {
+    heads_per_kv.next_power_of_two().clamp(1, (512 / head_pairs.next_power_of_two()).clamp(1, 8))
+}
+
 /// How attention is shared out: many tokens by tiles, few tokens with long pasts by splits.
 pub(crate) fn tiling(n_tokens: usize, longest: usize, heads_per_kv: usize) -> Tiling {
     if n_tokens > FEW {
         return Tiling { tile_tokens: (16 / heads_per_kv).clamp(1, 16), n_splits: 1 };
+    }
+    if longest <= FEW_POSITIONS {
+        return Tiling { tile_tokens: 1, n_splits: 1 };
     }
     let blocks = longest.div_ceil(Shader::ATTENTION_THREADS as usize);
     Tiling { tile_tokens: 1, n_splits: (blocks / BLOCKS_PER_SPLIT).clamp(1, MOST_SPLITS) }
@@ -134,7 +151,8 @@ mod tests {
     #[test]
     fn long_pasts_are_split_and_prompts_tiled() {
         assert_eq!(tiling(1, 100, 4), Tiling { tile_tokens: 1, n_splits: 1 });
-        assert_eq!(tiling(1, 2048, 4), Tiling { tile_tokens: 1, n_splits: 8 });
+        assert_eq!(tiling(1, 256, 4), Tiling { tile_tokens: 1, n_splits: 1 });
+        assert_eq!(tiling(1, 2048, 4), Tiling { tile_tokens: 1, n_splits: 16 });
         assert_eq!(tiling(1, 1 << 20, 4), Tiling { tile_tokens: 1, n_splits: MOST_SPLITS });
         assert_eq!(tiling(100, 2048, 5), Tiling { tile_tokens: 3, n_splits: 1 });
         assert_eq!(tiling(100, 2048, 32), Tiling { tile_tokens: 1, n_splits: 1 });

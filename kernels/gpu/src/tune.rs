@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use silhak_shaders::Form;
-use wgpu::CommandEncoderDescriptor;
+use wgpu::{CommandEncoderDescriptor, ComputePipeline};
 
 use crate::GpuError;
 use crate::device::Device;
@@ -24,31 +24,70 @@ pub(crate) fn tune(
     pipelines: &Pipelines,
     known: &KnownForms,
 ) -> Result<(), GpuError> {
-    let tuner = Tuner { device, pipelines, batch: BatchBuffer::of_one_token(device, pipelines)? };
-    let mut alike: Vec<(Work, Vec<usize>)> = Vec::new();
-    for (i, step) in program.steps.iter().enumerate() {
-        match alike.iter_mut().find(|(work, _)| *work == step.work) {
-            Some((_, steps)) => steps.push(i),
-            None => alike.push((step.work, vec![i])),
+    let kinds = kinds(program, device);
+    let unknown: Vec<&Kind> = kinds.iter().filter(|kind| kind.known(known).is_none()).collect();
+    if !unknown.is_empty() {
+        let tuner = Tuner { device, pipelines, batch: BatchBuffer::of_one_token(device, pipelines)? };
+        let steps = |kind: &Kind| kind.steps.iter().map(|&i| &program.steps[i]).collect::<Vec<_>>();
+        // Nothing is compiled while anything is timed: a card that waits for it slows its clock down.
+        for kind in &unknown {
+            kind.forms.iter().try_for_each(|&form| tuner.pipeline(&kind.with(form)).map(drop))?;
+        }
+        let heaviest = unknown.iter().max_by_key(|kind| bytes(&steps(kind)));
+        heaviest.map_or(Ok(()), |kind| tuner.warm_up(&kind.work, &steps(kind)))?;
+        for kind in unknown {
+            known.add(kind.key.clone(), tuner.fastest(kind, &steps(kind))?);
+        }
+        known.save();
+    }
+    for kind in kinds {
+        if let Some(form) = kind.known(known) {
+            kind.steps.iter().for_each(|&i| program.steps[i].work.set_form(form));
         }
     }
-    for (work, steps) in alike {
-        let Some(key) = work.key(&device.caps) else { continue };
-        let forms = work.forms(&device.caps);
-        let form = match known.get(&key).filter(|form| forms.contains(form)) {
-            Some(form) => form,
-            None => {
-                let all: Vec<&Step> = steps.iter().map(|&i| &program.steps[i]).collect();
-                let form = tuner.fastest(&key, &work, &forms, &all)?;
-                known.add(key, form);
-                form
-            }
-        };
-        steps.into_iter().for_each(|i| program.steps[i].work.set_form(form));
-    }
-    known.save();
     Ok(())
 }
+
+/// Steps that do the same with different weights.
+struct Kind {
+    work: Work,
+    key: String,
+    forms: Vec<Form>,
+    /// By number.
+    steps: Vec<usize>,
+}
+
+impl Kind {
+    fn known(&self, known: &KnownForms) -> Option<Form> {
+        known.get(&self.key).filter(|form| self.forms.contains(form))
+    }
+
+    fn with(&self, form: Form) -> Work {
+        let mut work = self.work;
+        work.set_form(form);
+        work
+    }
+}
+
+/// The steps that have forms.
+fn kinds(program: &Program, device: &Device) -> Vec<Kind> {
+    let mut kinds: Vec<Kind> = Vec::new();
+    for (i, Step { work, .. }) in program.steps.iter().enumerate() {
+        let Some(key) = work.key(&device.caps) else { continue };
+        match kinds.iter_mut().find(|kind| kind.work == *work) {
+            Some(kind) => kind.steps.push(i),
+            None => kinds.push(Kind { work: *work, key, forms: work.forms(&device.caps), steps: vec![i] }),
+        }
+    }
+    kinds
+}
+
+fn bytes(steps: &[&Step]) -> u64 {
+    steps.iter().map(|step| step.weight_bytes()).sum()
+}
+
+/// A card that has rested takes some time to reach its clock.
+const WARM_UP: Duration = Duration::from_millis(600);
 
 /// Runs are at least this long; shorter ones measure the submission.
 const LONG_ENOUGH: Duration = Duration::from_millis(2);
@@ -63,31 +102,40 @@ struct Tuner<'a> {
 }
 
 impl Tuner<'_> {
-    /// The fastest of `forms`, over steps that do the same `work` with different weights.
-    fn fastest(&self, key: &str, work: &Work, forms: &[Form], steps: &[&Step]) -> Result<Form, GpuError> {
-        let bytes: u64 = steps.iter().map(|step| step.weight_bytes()).sum();
-        let mut best = (Duration::MAX, work.form().unwrap_or(policy::FORM));
-        for &form in forms {
-            let mut formed = *work;
-            formed.set_form(form);
-            let time = self.time(&formed, steps)?;
-            let gigabytes_per_second = bytes as f64 / time.as_secs_f64() / 1e9;
+    /// Keeps the card busy.
+    fn warm_up(&self, work: &Work, steps: &[&Step]) -> Result<(), GpuError> {
+        let begun = Instant::now();
+        while begun.elapsed() < WARM_UP {
+            self.time(work, steps)?;
+        }
+        Ok(())
+    }
+
+    /// The fastest form.
+    fn fastest(&self, kind: &Kind, steps: &[&Step]) -> Result<Form, GpuError> {
+        let mut best = (Duration::MAX, policy::FORM);
+        for &form in &kind.forms {
+            let time = self.time(&kind.with(form), steps)?;
+            let gigabytes_per_second = bytes(steps) as f64 / time.as_secs_f64() / 1e9;
             let microseconds = time.as_secs_f64() * 1e6 / steps.len() as f64;
-            tracing::debug!(key, %form, microseconds, gigabytes_per_second, "measured");
+            tracing::debug!(key = kind.key, %form, microseconds, gigabytes_per_second, "measured");
             if time < best.0 {
                 best = (time, form);
             }
         }
-        tracing::debug!(key, form = %best.1, "chosen");
+        tracing::debug!(key = kind.key, form = %best.1, "chosen");
         Ok(best.1)
+    }
+
+    /// The kernel, and its workgroups.
+    fn pipeline(&self, work: &Work) -> Result<Option<(ComputePipeline, [u32; 3])>, GpuError> {
+        let dispatch = work.dispatch(&Sizes::ONE_TOKEN, &self.device.caps);
+        dispatch.map(|(shader, workgroups)| Ok((self.pipelines.get(shader)?, workgroups))).transpose()
     }
 
     /// How long the steps take, all together.
     fn time(&self, work: &Work, steps: &[&Step]) -> Result<Duration, GpuError> {
-        let Some((shader, [x, y, z])) = work.dispatch(&Sizes::ONE_TOKEN, &self.device.caps) else {
-            return Ok(Duration::MAX);
-        };
-        let pipeline = self.pipelines.get(shader)?;
+        let Some((pipeline, [x, y, z])) = self.pipeline(work)? else { return Ok(Duration::MAX) };
         let run = |n: u32| {
             let mut encoder = self.device.device.create_command_encoder(&CommandEncoderDescriptor::default());
             let mut pass = self.batch.pass(&mut encoder, None);

@@ -416,7 +416,8 @@ mod tests {
         let mut encoder = device.device.create_command_encoder(&CommandEncoderDescriptor::default());
         readback.take(&mut encoder, buffer, 0, buffer.size());
         let mut found = Vec::new();
-        readback.submit_and_read(device, encoder, buffer.size(), |bytes| found.extend(bytes)).unwrap();
+        let pending = readback.submit(device, encoder, buffer.size()).unwrap();
+        readback.read(device, pending, |bytes| found.extend(bytes)).unwrap();
         assert!(found[n_bytes..].iter().all(|&byte| byte == 0), "what pads to whole words is zero");
         found.truncate(n_bytes);
         found

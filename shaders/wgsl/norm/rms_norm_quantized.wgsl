@@ -1,4 +1,5 @@
-// x / sqrt(mean(x^2) + eps) * weight, in 8 bits. One workgroup per row.
+// x / sqrt(mean(x^2) + eps) * weight, in 8 bits. One workgroup per row; each thread reads BLOCKS blocks and their weights at
+// once, and holds them until the sum is there.
 
 struct Params {
     n_blocks: u32, // blocks of 32 per row
@@ -16,17 +17,30 @@ const N_SUMS: u32 = 1u;
 @compute @workgroup_size(THREADS)
 fn rms_norm_quantized(lane: Lane, @builtin(workgroup_id) workgroup: vec3<u32>) {
     let first = workgroup.y * params.n_blocks;
+    var held: array<Block, BLOCKS>;
+    var weights: array<Block, BLOCKS>;
     var sums = array(0.0);
-    for (var i = lane.index; i < 8u * params.n_blocks; i += THREADS) {
-        sums[0] += dot(x[8u * first + i], x[8u * first + i]);
+    for (var b = 0u; b < BLOCKS; b++) {
+        let block = lane.index + b * THREADS;
+        if block < params.n_blocks {
+            for (var w = 0u; w < 8u; w++) {
+                held[b][w] = x[8u * (first + block) + w];
+                weights[b][w] = weight[8u * block + w];
+            }
+            for (var w = 0u; w < 8u; w++) {
+                sums[0] += dot(held[b][w], held[b][w]);
+            }
+        }
     }
     add_lanes(lane, &sums);
     let scale = inverseSqrt(lanes_sum(0u) / f32(32u * params.n_blocks) + params.eps);
-    for (var block = lane.index; block < params.n_blocks; block += THREADS) {
-        var values: Block;
-        for (var w = 0u; w < 8u; w++) {
-            values[w] = x[8u * (first + block) + w] * scale * weight[8u * block + w];
+    for (var b = 0u; b < BLOCKS; b++) {
+        let block = lane.index + b * THREADS;
+        if block < params.n_blocks {
+            for (var w = 0u; w < 8u; w++) {
+                held[b][w] *= scale * weights[b][w];
+            }
+            store_quantized(first + block, held[b]);
         }
-        store_quantized(first + block, values);
     }
 }

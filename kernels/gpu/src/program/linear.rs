@@ -15,8 +15,9 @@ impl Compiler<'_> {
     pub(super) fn norm_quantized(&mut self, x: ValueId, weight: WeightId, eps: f32, out: ValueId) -> Result<(), Error> {
         let rows = self.plan.value(x).rows;
         let n_blocks = self.width(x) / 32;
-        let threads = policy::norm_threads(self.width(x) as usize);
-        let shader = Shader::RmsNormQuantized { reduce: policy::reduce(&self.device.caps), threads };
+        let threads = n_blocks.next_power_of_two().clamp(32, 256);
+        let (reduce, blocks) = (policy::reduce(&self.device.caps), n_blocks.div_ceil(threads));
+        let shader = Shader::RmsNormQuantized { reduce, threads, blocks };
         let a8 = self.a8_buffers(out)?;
         let buffers = [self.slot(x), self.vector(weight)?].into_iter().chain(a8).collect();
         self.push_buffers(Work::PerRow { shader, groups: 1, rows }, &[n_blocks, eps.to_bits()], buffers);

@@ -73,6 +73,12 @@ impl Work {
             }
             Work::Attention { kv, head_pairs, heads_per_kv, n_kv_heads, quantized } => {
                 let Tiling { tile_tokens, n_splits } = sizes.tiling;
+                if sizes.n_tokens <= policy::FEW && policy::decodes(head_pairs) {
+                    let queries = policy::decode_queries(heads_per_kv, head_pairs);
+                    let shader = Shader::Decode { kv, queries, head_pairs, quantized };
+                    let blocks = heads_per_kv.div_ceil(queries);
+                    return Some((shader, [sizes.n_tokens as u32, n_kv_heads * blocks, n_splits as u32]));
+                }
                 let n_queries = heads_per_kv as usize * tile_tokens;
                 let queries = policy::queries(n_queries, head_pairs);
                 let blocks = (n_queries as u32).div_ceil(queries);
@@ -100,14 +106,6 @@ impl Work {
             }
         };
         (x > 0 && y > 0 && z > 0).then_some((shader, [x, y, z]))
-    }
-
-    /// The form of its kernel for few rows, where it has forms.
-    pub(crate) fn form(&self) -> Option<Form> {
-        match *self {
-            Work::Linear { form, .. } | Work::GatedFew { form, .. } => Some(form),
-            _ => None,
-        }
     }
 
     /// Changes the form; it must be one of [`Work::forms`].
