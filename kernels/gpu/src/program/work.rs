@@ -47,8 +47,7 @@ impl Work {
             Work::Linear { weights, activations, epilogue, n_rows, rows } => {
                 let n = sizes.rows(rows);
                 let shader = policy::linear(weights, activations, epilogue, n, caps);
-                if let Shader::Matmul { .. } = shader {
-                    let (tile_rows, tile_columns) = Shader::MATMUL_TILE;
+                if let Some((tile_rows, tile_columns)) = shader.tile() {
                     (shader, [n_rows.div_ceil(tile_rows), (n as u32).div_ceil(tile_columns), 1])
                 } else {
                     let (n_groups, width) = (n_rows.div_ceil(policy::MATVEC_ROWS), grid_width(n_rows, caps));
