@@ -10,11 +10,13 @@
 #![forbid(unsafe_code)]
 
 mod binding;
+mod coop;
 mod shader;
 mod source;
 mod weights;
 
 pub use binding::Binding;
+pub use coop::{CoopTile, Matrices};
 pub use shader::{Activation, Activations, Epilogue, Form, Kv, Reduce, Shader};
 pub use weights::Weights;
 

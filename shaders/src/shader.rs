@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Binding, Weights};
+use crate::{Binding, CoopTile, Weights};
 
 /// A kernel with everything in it decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,6 +30,17 @@ pub enum Shader {
         activations: Activations,
         /// What becomes of the sums.
         epilogue: Epilogue,
+    },
+    /// A weight times many rows of activations, as half floats in cooperative matrices.
+    MatmulCoop {
+        /// How the weight is stored.
+        weights: Weights,
+        /// How the activations are stored.
+        activations: Activations,
+        /// What becomes of the sums.
+        epilogue: Epilogue,
+        /// How a workgroup shares its work out.
+        tile: CoopTile,
     },
     /// The activation of one weight times a few rows of 8-bit activations, times that of another, in 8 bits.
     GatedQuantized {
@@ -228,7 +239,7 @@ impl Shader {
     pub const ATTENTION_THREADS: u32 = 64;
 
     /// Rows of the weight and of the activations that a workgroup of [`Shader::Matmul`] takes.
-    pub const MATMUL_TILE: (u32, u32) = (64, 32);
+    const MATMUL_TILE: (u32, u32) = (64, 32);
 
     /// Tokens that a workgroup of [`Shader::Candidates`] looks at, and candidates that one of [`Shader::Choose`] does.
     pub const CHOICE_PART: u32 = 4096;
@@ -245,6 +256,11 @@ impl Shader {
             }
             Shader::Matmul { weights, activations, epilogue } => {
                 format!("gpu-matmul-{}x{}{}", weights.name(), activations.name(), epilogue.name())
+            }
+            Shader::MatmulCoop { weights, activations, epilogue, tile } => {
+                let (weights, activations) = (weights.name(), activations.name());
+                let (rows, columns) = (tile.rows(), tile.columns());
+                format!("gpu-matmul_coop-{weights}x{activations}-{rows}x{columns}{}", epilogue.name())
             }
             Shader::GatedQuantized { weights, form, columns, .. } => {
                 format!("gpu-gated_quantized-{}xa8-{form}x{columns}", weights.name())
@@ -270,6 +286,7 @@ impl Shader {
         match self {
             Shader::Matvec { .. } => "matvec",
             Shader::Matmul { .. } => "matmul",
+            Shader::MatmulCoop { .. } => "matmul_coop",
             Shader::GatedQuantized { .. } => "gated_quantized",
             Shader::Quantize => "quantize",
             Shader::Embed { .. } => "embed",
@@ -292,12 +309,22 @@ impl Shader {
         }
     }
 
+    /// Rows of the weight and of the activations that a workgroup takes, where it takes a tile of both.
+    pub fn tile(&self) -> Option<(u32, u32)> {
+        match self {
+            Shader::Matmul { .. } => Some(Shader::MATMUL_TILE),
+            Shader::MatmulCoop { tile, .. } => Some((tile.rows(), tile.columns())),
+            _ => None,
+        }
+    }
+
     /// What bind group 0 holds.
     pub fn bindings(&self) -> Vec<Binding> {
         use Binding::{Params, Read, Write};
         match *self {
             Shader::Matvec { weights, activations, epilogue, .. }
-            | Shader::Matmul { weights, activations, epilogue } => {
+            | Shader::Matmul { weights, activations, epilogue }
+            | Shader::MatmulCoop { weights, activations, epilogue, .. } => {
                 let mut bindings = vec![Params];
                 bindings.extend((1..=weights.n_planes()).map(Read));
                 bindings.push(Read(4));

@@ -2,12 +2,15 @@
 
 use std::fmt::Write;
 
-use crate::{Activation, Activations, Epilogue, Form, Kv, MOST_TOP_K, Reduce, Shader};
+use crate::{Activation, Activations, Epilogue, Form, Kv, MOST_TOP_K, Matrices, Reduce, Shader};
 
 impl Shader {
     /// The WGSL text.
     pub fn source(&self) -> String {
         let mut text = String::new();
+        if let Shader::MatmulCoop { .. } = self {
+            text.push_str("enable f16;\nenable wgpu_cooperative_matrix;\n");
+        }
         if self.multiplies_bytes() {
             text.push_str("requires packed_4x8_integer_dot_product;\n");
         }
@@ -36,6 +39,11 @@ impl Shader {
             Shader::Matvec { form: Form { threads, rows }, columns, .. } => {
                 vec![("THREADS", threads), ("ROWS", rows), ("COLUMNS", columns)]
             }
+            Shader::MatmulCoop { tile, .. } => vec![
+                ("SUBGROUP_SIZE", tile.subgroup_size),
+                ("SUBGROUP_ROWS", tile.subgroup_rows),
+                ("SUBGROUP_COLUMNS", tile.subgroup_columns),
+            ],
             Shader::RmsNorm { threads, .. } => vec![("THREADS", threads)],
             Shader::RmsNormQuantized { threads, blocks, .. } => vec![("THREADS", threads), ("BLOCKS", blocks)],
             Shader::GatedQuantized { form: Form { threads, rows }, columns, .. } => {
@@ -76,10 +84,24 @@ impl Shader {
                 parts.extend(linear(activations, epilogue));
                 parts.extend(weights.parts(activations != Activations::A8));
             }
+            Shader::MatmulCoop { weights, activations, epilogue, tile } => {
+                parts.push(include_str!("../wgsl/linear/matmul_coop.wgsl"));
+                parts.push(match tile.matrices {
+                    Matrices::Eight => include_str!("../wgsl/linear/coop/matrices_8.wgsl"),
+                    Matrices::Sixteen => include_str!("../wgsl/linear/coop/matrices_16.wgsl"),
+                });
+                parts.push(match activations {
+                    Activations::A8 => include_str!("../wgsl/linear/coop/values_a8.wgsl"),
+                    Activations::F32 | Activations::Ragged => include_str!("../wgsl/linear/coop/values_f32.wgsl"),
+                });
+                parts.push(columns(activations));
+                parts.extend(self::epilogue(epilogue));
+                parts.extend(weights.parts(true));
+            }
             Shader::GatedQuantized { weights, activation, .. } => {
                 parts.push(include_str!("../wgsl/linear/gated_quantized.wgsl"));
                 parts.extend([LINEAR_PARAMS, TWO_ROWS, self::activation(activation)]);
-                parts.extend(columns(Activations::A8));
+                parts.extend([columns(Activations::A8), dot(Activations::A8)]);
                 parts.extend([include_str!("../wgsl/quantize/block.wgsl"), include_str!("../wgsl/quantize/to_y.wgsl")]);
                 parts.extend(weights.parts(false));
             }
@@ -140,8 +162,13 @@ const LINEAR_PARAMS: &str = include_str!("../wgsl/linear/params.wgsl");
 const TWO_ROWS: &str = include_str!("../wgsl/linear/two_rows.wgsl");
 
 fn linear(activations: Activations, epilogue: Epilogue) -> Vec<&'static str> {
+    let mut parts = vec![columns(activations), dot(activations)];
+    parts.extend(self::epilogue(epilogue));
+    parts
+}
+
+fn epilogue(epilogue: Epilogue) -> Vec<&'static str> {
     let mut parts = vec![LINEAR_PARAMS];
-    parts.extend(columns(activations));
     let one_row = include_str!("../wgsl/linear/one_row.wgsl");
     match epilogue {
         Epilogue::Store => parts.extend([one_row, include_str!("../wgsl/linear/store.wgsl")]),
@@ -155,12 +182,18 @@ fn linear(activations: Activations, epilogue: Epilogue) -> Vec<&'static str> {
     parts
 }
 
-fn columns(activations: Activations) -> [&'static str; 2] {
-    let dot_f32 = include_str!("../wgsl/linear/dot_f32.wgsl");
+fn columns(activations: Activations) -> &'static str {
     match activations {
-        Activations::F32 => [include_str!("../wgsl/linear/columns_f32.wgsl"), dot_f32],
-        Activations::Ragged => [include_str!("../wgsl/linear/columns_ragged.wgsl"), dot_f32],
-        Activations::A8 => [include_str!("../wgsl/linear/columns_a8.wgsl"), include_str!("../wgsl/linear/dot_a8.wgsl")],
+        Activations::F32 => include_str!("../wgsl/linear/columns_f32.wgsl"),
+        Activations::Ragged => include_str!("../wgsl/linear/columns_ragged.wgsl"),
+        Activations::A8 => include_str!("../wgsl/linear/columns_a8.wgsl"),
+    }
+}
+
+fn dot(activations: Activations) -> &'static str {
+    match activations {
+        Activations::F32 | Activations::Ragged => include_str!("../wgsl/linear/dot_f32.wgsl"),
+        Activations::A8 => include_str!("../wgsl/linear/dot_a8.wgsl"),
     }
 }
 

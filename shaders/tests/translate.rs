@@ -6,7 +6,9 @@ use naga::back::{hlsl, msl, spv};
 use naga::proc::Layouter;
 use naga::valid::{Capabilities, ModuleInfo, SubgroupOperationSet, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, StorageAccess};
-use silhak_shaders::{Activation, Activations, Binding, Epilogue, Form, Kv, Reduce, Shader, Weights};
+use silhak_shaders::{
+    Activation, Activations, Binding, CoopTile, Epilogue, Form, Kv, Matrices, Reduce, Shader, Weights,
+};
 
 fn variants() -> Vec<Shader> {
     let mut all = vec![Shader::Quantize, Shader::Select, Shader::Rope];
@@ -43,6 +45,7 @@ fn variants() -> Vec<Shader> {
             }
             for epilogue in EPILOGUES {
                 all.push(Shader::Matmul { weights, activations, epilogue });
+                all.extend(TILES.map(|tile| Shader::MatmulCoop { weights, activations, epilogue, tile }));
                 for (reduce, threads, rows, columns) in [(Reduce::Tree, 64, 4, 1), (Reduce::Subgroups, 128, 4, 8)] {
                     let form = Form { threads, rows };
                     all.push(Shader::Matvec { weights, activations, epilogue, reduce, form, columns });
@@ -62,11 +65,21 @@ const EPILOGUES: [Epilogue; 6] = [
     Epilogue::Gate(Activation::GeluTanh),
 ];
 
+/// For subgroups of 32 and 8 threads.
+const TILES: [CoopTile; 3] = [
+    CoopTile { matrices: Matrices::Sixteen, subgroup_size: 32, subgroup_rows: 2, subgroup_columns: 2 },
+    CoopTile { matrices: Matrices::Sixteen, subgroup_size: 32, subgroup_rows: 1, subgroup_columns: 1 },
+    CoopTile { matrices: Matrices::Eight, subgroup_size: 8, subgroup_rows: 2, subgroup_columns: 2 },
+];
+
 fn checked(shader: &Shader) -> (Module, ModuleInfo) {
     let source = shader.source();
     let module = naga::front::wgsl::parse_str(&source)
         .unwrap_or_else(|error| panic!("{}: {}", shader.name(), error.emit_to_string(&source)));
-    let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+    let mut capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+    if let Shader::MatmulCoop { .. } = shader {
+        capabilities |= Capabilities::SHADER_FLOAT16 | Capabilities::COOPERATIVE_MATRIX;
+    }
     let mut validator = Validator::new(ValidationFlags::all(), capabilities);
     validator.subgroup_operations(SubgroupOperationSet::all());
     validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
@@ -83,6 +96,12 @@ fn every_variant_is_translated_for_every_api() {
         let words = spirv(&shader, &module, &info);
         let multiplies_bytes = shader.source().contains("dot4I8Packed");
         assert_eq!(has_op(&words, OP_S_DOT), multiplies_bytes, "{}: OpSDot", shader.name());
+        let is_coop = matches!(shader, Shader::MatmulCoop { .. });
+        assert_eq!(has_op(&words, OP_COOPERATIVE_MATRIX_MUL_ADD), is_coop, "{}: matrices", shader.name());
+        if is_coop {
+            // Direct3D has no such matrices. On Metal, wgpu knows no subgroup size, which the kernel must.
+            continue;
+        }
 
         let msl_options = msl::Options { lang_version: (2, 4), fake_missing_bindings: true, ..Default::default() };
         let metal = msl::write_string(&module, &info, &msl_options, &msl::PipelineOptions::default());
@@ -119,7 +138,7 @@ fn the_declared_bindings_are_those_of_the_text() {
     }
 }
 
-/// WebGPU guarantees 16 KiB of shared memory to a workgroup.
+/// WebGPU guarantees 16 KiB of shared memory to a workgroup. Tiles of cooperative matrices are chosen by what there is.
 #[test]
 fn shared_memory_stays_within_what_every_device_has() {
     for shader in variants() {
@@ -128,7 +147,10 @@ fn shared_memory_stays_within_what_every_device_has() {
         layouter.update(module.to_ctx()).unwrap();
         let shared = module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::WorkGroup);
         let bytes: u32 = shared.map(|(_, v)| layouter[v.ty].size).sum();
-        assert!(bytes <= 16 << 10, "{}: {bytes} bytes", shader.name());
+        match shader {
+            Shader::MatmulCoop { tile, .. } => assert_eq!(bytes, tile.shared_bytes(), "{}", shader.name()),
+            _ => assert!(bytes <= 16 << 10, "{}: {bytes} bytes", shader.name()),
+        }
     }
 }
 
@@ -139,6 +161,9 @@ fn spirv(shader: &Shader, module: &Module, info: &ModuleInfo) -> Vec<u32> {
 
 /// Signed dot product of packed bytes.
 const OP_S_DOT: u32 = 4450;
+
+/// Multiplication of cooperative matrices.
+const OP_COOPERATIVE_MATRIX_MUL_ADD: u32 = 4459;
 
 fn has_op(words: &[u32], op: u32) -> bool {
     // A header of five words; then each instruction has its length and number in its first word.

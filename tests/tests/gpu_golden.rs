@@ -32,7 +32,7 @@ const MODELS: [(&str, &str, usize, usize); 4] = [
 
 #[test]
 fn float_shaders_give_the_golden_likelihood() {
-    let options = GpuOptions { without: vec![Feature::PackedDot], ..GpuOptions::default() };
+    let options = GpuOptions { without: vec![Feature::PackedDot, Feature::CooperativeMatrix], ..GpuOptions::default() };
     let Some(gpu) = open_or_skip(&options) else { return };
     for (file, name, n_tokens, _) in MODELS {
         agrees(&gpu, file, name, n_tokens, KvElement::F32, 0.001);

@@ -22,7 +22,7 @@ const BATCHES: [[usize; 2]; 5] = [[70, 0], [1, 33], [1, 1], [5, 2], [1, 1]];
 /// In float32, keys and values too.
 #[test]
 fn float_shaders_give_the_logits_of_the_reference() {
-    let options = GpuOptions { without: vec![Feature::PackedDot], ..GpuOptions::default() };
+    let options = GpuOptions { without: vec![Feature::PackedDot, Feature::CooperativeMatrix], ..GpuOptions::default() };
     let Some(gpu) = open_or_skip(&options) else { return };
     for (what, plan, weights) in models() {
         let expected = logits(&Reference { quantize_activations: false }, &plan, &weights, KvElement::F32);

@@ -91,7 +91,10 @@ fn two_cpus_give_the_bits_of_one() {
 /// In float32 on both sides, so that nothing but the order of sums and the rounding of half floats differs.
 #[test]
 fn a_gpu_gives_the_logits_of_the_reference_whole_or_in_part() {
-    let Some(gpu) = open_or_skip(&GpuOptions { without: vec![Feature::PackedDot], ..GpuOptions::default() }) else {
+    let Some(gpu) = open_or_skip(&GpuOptions {
+        without: vec![Feature::PackedDot, Feature::CooperativeMatrix],
+        ..GpuOptions::default()
+    }) else {
         return;
     };
     let reference = Reference { quantize_activations: false };

@@ -1,6 +1,7 @@
 //! Lists the GPUs of this machine, the one that is chosen first: `cargo run -p silhak-gpu --example adapters`.
 //!
-//! A line each, in columns apart by tabs: name, kind, API, driver, subgroup sizes, half floats.
+//! A line each, in columns apart by tabs: name, kind, API, driver, subgroup sizes, half floats,
+//! size of cooperative matrices.
 
 #![allow(clippy::print_stdout, reason = "a command talks to its user")]
 
@@ -14,6 +15,7 @@ fn main() {
             None => "none".to_owned(),
         };
         let f16 = if gpu.f16 { "yes" } else { "no" };
-        println!("{}\t{}\t{}\t{}\t{subgroups}\t{f16}", gpu.name, gpu.kind, gpu.api, gpu.driver);
+        let matrices = gpu.cooperative_matrix.map_or_else(|| "none".to_owned(), |size| size.to_string());
+        println!("{}\t{}\t{}\t{}\t{subgroups}\t{f16}\t{matrices}", gpu.name, gpu.kind, gpu.api, gpu.driver);
     }
 }

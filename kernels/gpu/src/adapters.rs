@@ -4,7 +4,7 @@ use wgpu::{
     Adapter, Backends, DeviceType, Features, Instance, InstanceDescriptor, InstanceFlags, MemoryBudgetThresholds,
 };
 
-use crate::{GpuError, memory};
+use crate::{CooperativeMatrix, GpuError, memory};
 
 /// An adapter of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct AdapterInfo {
     pub subgroup_sizes: Option<(u32, u32)>,
     /// Whether shaders can calculate with half floats.
     pub f16: bool,
+    /// Rows and columns of the matrices that its subgroups multiply together, where it has such that we use.
+    pub cooperative_matrix: Option<u32>,
     /// Most bytes of a buffer that a kernel can see at once.
     pub max_binding: u64,
     /// Bytes of the memory that it works in, where the API tells them.
@@ -88,6 +90,7 @@ pub(crate) fn info(adapter: &Adapter) -> AdapterInfo {
         subgroups,
         subgroup_sizes: subgroups.then_some((info.subgroup_min_size, info.subgroup_max_size)),
         f16: features.contains(Features::SHADER_F16),
+        cooperative_matrix: CooperativeMatrix::of(adapter).map(|found| found.matrices.size()),
         max_binding: adapter.limits().max_storage_buffer_binding_size,
         memory: memory::bytes(adapter),
     }

@@ -36,16 +36,18 @@ pub(crate) const GLANCE: Duration = Duration::from_millis(100);
 impl Device {
     pub(crate) fn open(adapter: &wgpu::Adapter, options: &GpuOptions) -> Result<Self, GpuError> {
         let (info, limits) = (adapters::info(adapter), adapter.limits());
-        let caps = Caps::new(adapter.features(), &limits, &options.without);
+        let caps = Caps::new(adapter, &options.without);
         let mut required_features = Features::empty();
         required_features.set(Features::SUBGROUP, caps.subgroups);
+        let matrices = Features::SHADER_F16 | Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
+        required_features.set(matrices, caps.cooperative_matrix.is_some());
         let timestamps = options.profile && adapter.features().contains(Features::TIMESTAMP_QUERY);
         required_features.set(Features::TIMESTAMP_QUERY, timestamps);
         let descriptor = DeviceDescriptor {
             label: Some("silhak"),
             required_features,
             required_limits: limits,
-            experimental_features: ExperimentalFeatures::disabled(),
+            experimental_features: experimental_features(&caps),
             // Weights are large and few.
             memory_hints: MemoryHints::MemoryUsage,
             trace: Trace::Off,
@@ -121,6 +123,19 @@ impl Device {
         tracing::warn!(adapter = self.name, reason, "GPU lost");
         self.faults.lose(reason);
         self.device.destroy();
+    }
+}
+
+/// What wgpu wants to be told before it lets cooperative matrices be used.
+fn experimental_features(caps: &Caps) -> ExperimentalFeatures {
+    if caps.cooperative_matrix.is_none() {
+        return ExperimentalFeatures::disabled();
+    }
+    #[allow(unsafe_code, reason = "cooperative matrices count as experimental")]
+    // SAFETY: what wgpu does not check of them is where their values lie. The one kernel that has them loads and stores
+    // whole matrices within its tiles in shared memory, whose sizes are constants of the kernel.
+    unsafe {
+        ExperimentalFeatures::enabled()
     }
 }
 

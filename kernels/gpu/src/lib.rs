@@ -41,6 +41,6 @@ mod weights;
 
 pub use adapters::{AdapterInfo, adapters};
 pub use budget::GpuMemory;
-pub use caps::{Caps, Feature};
+pub use caps::{Caps, CooperativeMatrix, Feature};
 pub use error::GpuError;
 pub use gpu::{Gpu, GpuOptions};

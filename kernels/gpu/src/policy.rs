@@ -1,9 +1,9 @@
 //! Which kernel does what: pure functions of shapes, formats and what the device can do.
 
-use silhak_shaders::{Activations, Epilogue, Form, Reduce, Shader, Weights};
+use silhak_shaders::{Activations, CoopTile, Epilogue, Form, Reduce, Shader, Weights};
 
-use crate::Caps;
 use crate::batch_words::Tiling;
+use crate::{Caps, CooperativeMatrix};
 
 /// Up to so many rows of activations, each weight is read once for all of them ([`Shader::Matvec`]).
 pub(crate) const FEW: usize = 8;
@@ -44,7 +44,10 @@ pub(crate) fn linear(
     caps: &Caps,
 ) -> Shader {
     if n > FEW {
-        return Shader::Matmul { weights, activations, epilogue };
+        return match coop_tile(n, caps) {
+            Some(tile) => Shader::MatmulCoop { weights, activations, epilogue, tile },
+            None => Shader::Matmul { weights, activations, epilogue },
+        };
     }
     Shader::Matvec { weights, activations, epilogue, reduce: reduce(caps), form, columns: columns(n) }
 }
@@ -64,6 +67,17 @@ pub(crate) fn forms(epilogue: Epilogue, n_groups: u32, caps: &Caps) -> Vec<Form>
 pub(crate) fn gated_forms(caps: &Caps) -> Vec<Form> {
     let teams = [8, 16, 32].into_iter().flat_map(|threads| [1, 2, 4].map(|rows| Form { threads, rows }));
     teams.filter(|form| (64..=caps.max_threads).contains(&(form.threads * 32 / form.rows))).collect()
+}
+
+/// The tile of a matmul with cooperative matrices for `n` rows of activations, where the device has them: the largest that
+/// fits into its shared memory, and into `n`.
+fn coop_tile(n: usize, caps: &Caps) -> Option<CoopTile> {
+    let CooperativeMatrix { matrices, subgroup_size } = caps.cooperative_matrix?;
+    [2, 1]
+        .map(|subgroups| CoopTile { matrices, subgroup_size, subgroup_rows: subgroups, subgroup_columns: subgroups })
+        .into_iter()
+        .filter(|tile| tile.is_even() && tile.shared_bytes() <= caps.max_shared)
+        .find(|tile| tile.subgroup_columns == 1 || n as u32 > tile.columns() / 2)
 }
 
 /// The columns of the kernel for a few rows of activations.
@@ -112,6 +126,8 @@ pub(crate) fn tiling(n_tokens: usize, longest: usize, heads_per_kv: usize) -> Ti
 
 #[cfg(test)]
 mod tests {
+    use silhak_shaders::Matrices;
+
     use super::*;
 
     #[test]
@@ -146,6 +162,24 @@ mod tests {
         let gated = gated_forms(&caps);
         assert!(gated.contains(&GATED_FORM) && gated.iter().all(|form| form.threads * 32 / form.rows <= 256));
         assert!(gated_forms(&Caps { max_threads: 1024, ..caps }).contains(&Form { threads: 32, rows: 1 }));
+    }
+
+    #[test]
+    fn matrices_are_taken_where_they_are_and_by_what_fits() {
+        let with = |matrices, subgroup_size, max_shared| {
+            let cooperative_matrix = Some(CooperativeMatrix { matrices, subgroup_size });
+            Caps { cooperative_matrix, max_shared, ..Caps::example() }
+        };
+        let tile = |n, caps: &Caps| linear(Weights::Q4K, Activations::A8, Epilogue::Store, n, FORM, caps).tile();
+        let card = with(Matrices::Sixteen, 32, 48 << 10);
+        assert_eq!(tile(8, &card), None);
+        assert_eq!(tile(9, &card), Some((64, 64)));
+        assert_eq!(tile(64, &card), Some((64, 64)));
+        assert_eq!(tile(65, &card), Some((128, 128)));
+        assert_eq!(tile(512, &with(Matrices::Sixteen, 32, 16 << 10)), Some((64, 64)));
+        assert_eq!(tile(512, &with(Matrices::Eight, 8, 16 << 10)), Some((64, 64)));
+        // A thread would have less than a row of each tile.
+        assert_eq!(tile(512, &with(Matrices::Eight, 64, 48 << 10)), tile(512, &Caps::example()));
     }
 
     #[test]

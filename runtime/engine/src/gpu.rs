@@ -86,6 +86,7 @@ mod tests {
             driver: String::new(),
             subgroup_sizes: None,
             f16: false,
+            cooperative_matrix: None,
             subgroups: true,
             max_binding: 1 << 27,
             memory: None,

@@ -68,6 +68,7 @@ mod tests {
             driver: "1.0".into(),
             subgroup_sizes: None,
             f16: false,
+            cooperative_matrix: None,
             subgroups: true,
             max_binding: 2 << 30,
             memory: Some(8 << 30),

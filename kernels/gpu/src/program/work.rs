@@ -57,8 +57,7 @@ impl Work {
             Work::Linear { weights, activations, epilogue, shape: Shape { n_rows, .. }, form, rows } => {
                 let n = sizes.rows(rows);
                 let shader = policy::linear(weights, activations, epilogue, n, form, caps);
-                if let Shader::Matmul { .. } = shader {
-                    let (tile_rows, tile_columns) = Shader::MATMUL_TILE;
+                if let Some((tile_rows, tile_columns)) = shader.tile() {
                     (shader, [n_rows.div_ceil(tile_rows), (n as u32).div_ceil(tile_columns), 1])
                 } else {
                     (shader, if n == 0 { [0; 3] } else { grid(n_rows.div_ceil(form.rows), caps) })
