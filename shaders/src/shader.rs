@@ -147,6 +147,11 @@ pub struct Form {
     pub rows: u32,
 }
 
+impl Form {
+    /// Not at all: what the kernel does is left to others.
+    pub const NONE: Form = Form { threads: 0, rows: 0 };
+}
+
 impl fmt::Display for Form {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}x{}", self.threads, self.rows)

@@ -100,6 +100,7 @@ mod tests {
             driver: driver.into(),
             subgroup_sizes: None,
             f16: false,
+            cooperative_matrix: None,
             subgroups: true,
             max_binding: 0,
             memory: None,

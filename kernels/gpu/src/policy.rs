@@ -63,10 +63,11 @@ pub(crate) fn forms(epilogue: Epilogue, n_groups: u32, caps: &Caps) -> Vec<Form>
     forms.filter(fits).collect()
 }
 
-/// Likewise, of [`Shader::GatedQuantized`].
+/// Likewise, of [`Shader::GatedQuantized`]; and none, where two kernels do it faster.
 pub(crate) fn gated_forms(caps: &Caps) -> Vec<Form> {
     let teams = [8, 16, 32].into_iter().flat_map(|threads| [1, 2, 4].map(|rows| Form { threads, rows }));
-    teams.filter(|form| (64..=caps.max_threads).contains(&(form.threads * 32 / form.rows))).collect()
+    let fitting = teams.filter(|form| (64..=caps.max_threads).contains(&(form.threads * 32 / form.rows)));
+    fitting.chain([Form::NONE]).collect()
 }
 
 /// The tile of a matmul with cooperative matrices for `n` rows of activations, where the device has them: the largest that
@@ -107,8 +108,11 @@ pub(crate) fn decodes(head_pairs: u32) -> bool {
 }
 
 /// Queries of a workgroup of [`Shader::Decode`]: all heads that share keys and values, within the shared memory that every
-/// device has.
-pub(crate) fn decode_queries(heads_per_kv: u32, head_pairs: u32) -> u32 {
+/// device has. Where the past is short, there are too few workgroups for a card, and each takes one.
+pub(crate) fn decode_queries(heads_per_kv: u32, head_pairs: u32, n_splits: usize) -> u32 {
+    if n_splits == 1 {
+        return 1;
+    }
     heads_per_kv.next_power_of_two().clamp(1, (512 / head_pairs.next_power_of_two()).clamp(1, 8))
 }
 
@@ -160,7 +164,8 @@ mod tests {
         assert!(forms(Epilogue::Gate(silhak_shaders::Activation::Silu), 160, &caps).iter().all(|form| form.rows > 1));
         assert!(!forms(Epilogue::Store, 3, &caps).is_empty());
         let gated = gated_forms(&caps);
-        assert!(gated.contains(&GATED_FORM) && gated.iter().all(|form| form.threads * 32 / form.rows <= 256));
+        assert!(gated.contains(&GATED_FORM) && gated.contains(&Form::NONE));
+        assert!(gated.iter().all(|form| *form == Form::NONE || form.threads * 32 / form.rows <= 256));
         assert!(gated_forms(&Caps { max_threads: 1024, ..caps }).contains(&Form { threads: 32, rows: 1 }));
     }
 

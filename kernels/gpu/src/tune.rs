@@ -36,16 +36,33 @@ pub(crate) fn tune(
         let heaviest = unknown.iter().max_by_key(|kind| bytes(&steps(kind)));
         heaviest.map_or(Ok(()), |kind| tuner.warm_up(&kind.work, &steps(kind)))?;
         for kind in unknown {
-            known.add(kind.key.clone(), tuner.fastest(kind, &steps(kind))?);
+            let (time, form) = tuner.fastest(kind, &steps(kind))?;
+            let apart = tuner.time_apart(program, kind)?;
+            known.add(kind.key.clone(), if apart.is_some_and(|apart| apart < time) { Form::NONE } else { form });
         }
         known.save();
     }
     for kind in kinds {
         if let Some(form) = kind.known(known) {
-            kind.steps.iter().for_each(|&i| program.steps[i].work.set_form(form));
+            for &i in &kind.steps {
+                program.steps[i].work.set_form(form);
+                if form == Form::NONE {
+                    leave_to_others(program, i);
+                }
+            }
         }
     }
     Ok(())
+}
+
+/// Lets the steps that follow step `i`, up to the one that makes 8-bit values, do its work.
+fn leave_to_others(program: &mut Program, i: usize) {
+    for step in &mut program.steps[i + 1..] {
+        step.work.take_few();
+        if let Work::PerManyRows { .. } = step.work {
+            return;
+        }
+    }
 }
 
 /// Steps that do the same with different weights.
@@ -65,6 +82,7 @@ impl Kind {
     fn with(&self, form: Form) -> Work {
         let mut work = self.work;
         work.set_form(form);
+        work.take_few();
         work
     }
 }
@@ -111,8 +129,27 @@ impl Tuner<'_> {
         Ok(())
     }
 
-    /// The fastest form.
-    fn fastest(&self, kind: &Kind, steps: &[&Step]) -> Result<Form, GpuError> {
+    /// How long it takes others to do what a gated step does, all of the kind together.
+    fn time_apart(&self, program: &Program, kind: &Kind) -> Result<Option<Duration>, GpuError> {
+        let Work::GatedFew { .. } = kind.work else { return Ok(None) };
+        let mut total = Duration::ZERO;
+        for after in 1..=2 {
+            let steps: Vec<&Step> = kind.steps.iter().filter_map(|&i| program.steps.get(i + after)).collect();
+            let Some(work) = steps.first().map(|step| step.work) else { return Ok(None) };
+            // Where a matrix is in chunks, others stand between.
+            if steps.iter().any(|step| step.work != work) || matches!(work, Work::GatedFew { .. }) {
+                return Ok(None);
+            }
+            let mut forms = work.forms(&self.device.caps);
+            forms.extend(forms.is_empty().then_some(Form::NONE));
+            let own = Kind { work, key: format!("{}, apart", kind.key), forms, steps: Vec::new() };
+            total += self.fastest(&own, &steps)?.0;
+        }
+        Ok(Some(total))
+    }
+
+    /// The fastest form, and the time of all steps with it.
+    fn fastest(&self, kind: &Kind, steps: &[&Step]) -> Result<(Duration, Form), GpuError> {
         let mut best = (Duration::MAX, policy::FORM);
         for &form in &kind.forms {
             let time = self.time(&kind.with(form), steps)?;
@@ -124,7 +161,7 @@ impl Tuner<'_> {
             }
         }
         tracing::debug!(key = kind.key, form = %best.1, "chosen");
-        Ok(best.1)
+        Ok(best)
     }
 
     /// The kernel, and its workgroups.

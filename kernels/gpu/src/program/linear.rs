@@ -129,11 +129,12 @@ impl Compiler<'_> {
             let shape = Shape { n_rows, n_groups: matrix.n_groups() };
             let few = Work::GatedFew { weights, activation, shape, form: policy::GATED_FORM, rows };
             self.push_buffers(few, &params, read().chain(a8.clone()).collect());
-            let many = Work::GatedMany { weights, activation, shape, rows };
+            let many = Work::GatedMany { weights, activation, shape, form: policy::FORM, rows, also_few: false };
             self.push_buffers(many, &params, read().chain([self.slot(out)]).collect());
         }
         let n_blocks = width / GROUP as u32;
-        let work = Work::PerManyRows { shader: Shader::Quantize, groups: n_blocks.div_ceil(64), rows };
+        let groups = n_blocks.div_ceil(64);
+        let work = Work::PerManyRows { shader: Shader::Quantize, groups, rows, also_few: false };
         let buffers = [self.slot(out)].into_iter().chain(a8).collect();
         self.push_buffers(work, &[n_blocks, of_outputs(rows)], buffers);
         Ok(())

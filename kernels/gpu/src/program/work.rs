@@ -27,10 +27,10 @@ pub(crate) enum Work {
     Merge { n_heads: u32, head_pairs: u32, quantized: bool },
     /// A chunk of a gate and its other half times few rows of activations, in 8 bits.
     GatedFew { weights: Weights, activation: Activation, shape: Shape, form: Form, rows: Rows },
-    /// What [`Work::GatedFew`] leaves to others: so many workgroups for each of many rows.
-    PerManyRows { shader: Shader, groups: u32, rows: Rows },
-    /// Likewise: a chunk of a gate and its other half times many rows of activations.
-    GatedMany { weights: Weights, activation: Activation, shape: Shape, rows: Rows },
+    /// What [`Work::GatedFew`] leaves to others: so many workgroups for each of many rows, and of few where it does nothing.
+    PerManyRows { shader: Shader, groups: u32, rows: Rows, also_few: bool },
+    /// Likewise: a chunk of a gate and its other half times rows of activations.
+    GatedMany { weights: Weights, activation: Activation, shape: Shape, form: Form, rows: Rows, also_few: bool },
 }
 
 /// Of a chunk of a weight.
@@ -73,7 +73,7 @@ impl Work {
             Work::Attention { kv, head_pairs, heads_per_kv, n_kv_heads, quantized } => {
                 let Tiling { tile_tokens, n_splits } = sizes.tiling;
                 if sizes.n_tokens <= policy::FEW && policy::decodes(head_pairs) {
-                    let queries = policy::decode_queries(heads_per_kv, head_pairs);
+                    let queries = policy::decode_queries(heads_per_kv, head_pairs, n_splits);
                     let shader = Shader::Decode { kv, queries, head_pairs, quantized };
                     let blocks = heads_per_kv.div_ceil(queries);
                     return Some((shader, [sizes.n_tokens as u32, n_kv_heads * blocks, n_splits as u32]));
@@ -92,16 +92,17 @@ impl Work {
                 let n = sizes.rows(rows);
                 let shader = Shader::GatedQuantized { weights, activation, form, columns: policy::columns(n) };
                 let n_blocks = n_rows / 2 / GROUP as u32;
-                (shader, if n > policy::FEW || n == 0 { [0; 3] } else { grid(n_blocks, caps) })
+                let is_for_others = n > policy::FEW || n == 0 || form == Form::NONE;
+                (shader, if is_for_others { [0; 3] } else { grid(n_blocks, caps) })
             }
-            Work::PerManyRows { shader, groups, rows } => {
+            Work::PerManyRows { shader, groups, rows, also_few } => {
                 let n = sizes.rows(rows);
-                (shader, [groups, if n > policy::FEW { n as u32 } else { 0 }, 1])
+                (shader, [groups, if also_few || n > policy::FEW { n as u32 } else { 0 }, 1])
             }
-            Work::GatedMany { weights, activation, shape, rows } => {
-                let (activations, epilogue, form) = (Activations::A8, Epilogue::Gate(activation), policy::FORM);
+            Work::GatedMany { weights, activation, shape, form, rows, also_few } => {
+                let (activations, epilogue) = (Activations::A8, Epilogue::Gate(activation));
                 let work = Work::Linear { weights, activations, epilogue, shape, form, rows };
-                return if sizes.rows(rows) > policy::FEW { work.dispatch(sizes, caps) } else { None };
+                return if also_few || sizes.rows(rows) > policy::FEW { work.dispatch(sizes, caps) } else { None };
             }
         };
         (x > 0 && y > 0 && z > 0).then_some((shader, [x, y, z]))
@@ -109,8 +110,15 @@ impl Work {
 
     /// Changes the form; it must be one of [`Work::forms`].
     pub(crate) fn set_form(&mut self, new: Form) {
-        if let Work::Linear { form, .. } | Work::GatedFew { form, .. } = self {
+        if let Work::Linear { form, .. } | Work::GatedFew { form, .. } | Work::GatedMany { form, .. } = self {
             *form = new;
+        }
+    }
+
+    /// Lets it take few rows too.
+    pub(crate) fn take_few(&mut self) {
+        if let Work::PerManyRows { also_few, .. } | Work::GatedMany { also_few, .. } = self {
+            *also_few = true;
         }
     }
 
@@ -118,6 +126,9 @@ impl Work {
     pub(crate) fn forms(&self, caps: &Caps) -> Vec<Form> {
         match *self {
             Work::Linear { epilogue, shape, .. } => policy::forms(epilogue, shape.n_groups, caps),
+            Work::GatedMany { activation, shape, .. } => {
+                policy::forms(Epilogue::Gate(activation), shape.n_groups, caps)
+            }
             Work::GatedFew { .. } => policy::gated_forms(caps),
             _ => Vec::new(),
         }
@@ -125,7 +136,9 @@ impl Work {
 
     /// What forms are known by: the kernel and the shape.
     pub(crate) fn key(&self, caps: &Caps) -> Option<String> {
-        let (Work::Linear { shape, .. } | Work::GatedFew { shape, .. }) = *self else { return None };
+        let (Work::Linear { shape, .. } | Work::GatedFew { shape, .. } | Work::GatedMany { shape, .. }) = *self else {
+            return None;
+        };
         let mut plain = *self;
         plain.set_form(policy::FORM);
         Some(format!("{} {}x{}", plain.example(caps).name(), shape.n_rows, 32 * shape.n_groups))
@@ -148,8 +161,8 @@ impl Work {
             Work::GatedFew { weights, activation, form, .. } => {
                 Shader::GatedQuantized { weights, activation, form, columns: 1 }
             }
-            Work::GatedMany { weights, activation, .. } => {
-                Shader::Matmul { weights, activations: Activations::A8, epilogue: Epilogue::Gate(activation) }
+            Work::GatedMany { weights, activation, form, .. } => {
+                policy::linear(weights, Activations::A8, Epilogue::Gate(activation), 1, form, caps)
             }
         }
     }
