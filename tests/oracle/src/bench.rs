@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::llama::{Context, Model, Settings, Wanted, system_info};
+use crate::llama::{Context, Model, Settings, Wanted, notes, system_info};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -25,6 +25,9 @@ pub(crate) struct Options {
     depth: usize,
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    /// llama.cpp's layers on the GPU, the output counted as one (999: all); needs a build with `--vulkan`
+    #[arg(long, default_value_t = 0)]
+    gpu_layers: u32,
     #[arg(long, default_value_t = 5)]
     reps: usize,
     /// One line of JSON with all samples
@@ -33,6 +36,9 @@ pub(crate) struct Options {
     /// Take turns with this run-model program: one repetition each, `--reps` times
     #[arg(long, value_name = "RUN_MODEL")]
     vs: Option<PathBuf>,
+    /// More arguments for `run-model bench`, separated by spaces, such as `--device gpu`
+    #[arg(long, requires = "vs", allow_hyphen_values = true, default_value = "")]
+    vs_args: String,
 }
 
 /// Tokens per second.
@@ -43,11 +49,17 @@ struct Samples {
     samples_tps: Vec<f64>,
 }
 
-/// The part of `run-model bench --json` that this program also writes.
+/// The part of `run-model bench --json` that this program reads, and its own notes.
 #[derive(Serialize, Deserialize)]
 struct Measured {
     prefill: Samples,
     decode: Samples,
+    /// What run-model says it ran on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    runs_on: Option<String>,
+    /// What llama.cpp said of devices, layers and fused attention.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -89,6 +101,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 fn describe(who: &str, measured: &Measured) {
+    for note in measured.runs_on.iter().chain(&measured.notes) {
+        println!("{who}  {note}");
+    }
     for (what, samples) in [("prefill", &measured.prefill), ("decode", &measured.decode)] {
         let Samples { n_tokens, median_tps, samples_tps } = samples;
         println!("{who}  {what:7} {n_tokens:5} tokens, median {median_tps:8.2} tok/s of {samples_tps:.2?}");
@@ -96,7 +111,7 @@ fn describe(who: &str, measured: &Measured) {
 }
 
 fn measure(options: &Options) -> Result<Measured> {
-    let model = Model::load(&options.model)?;
+    let model = Model::load(&options.model, options.gpu_layers)?;
     let n_ctx = options.depth + options.prefill + options.decode;
     let settings = Settings { n_ctx, threads: options.threads, precise: false };
     let mut context = Context::new(&model, &settings)?;
@@ -124,20 +139,26 @@ fn measure(options: &Options) -> Result<Measured> {
             decode.push(decode_tps);
         }
     }
-    Ok(Measured { prefill: samples(options.prefill, prefill), decode: samples(options.decode, decode) })
+    let (prefill, decode) = (samples(options.prefill, prefill), samples(options.decode, decode));
+    Ok(Measured { prefill, decode, runs_on: None, notes: notes() })
 }
 
 /// Each repetition in a process of its own, so that neither side's threads and memory disturb the other.
 fn take_turns(options: &Options, run_model: &Path) -> Result<Comparison> {
     let oracle = env::current_exe()?;
+    let gpu_layers = options.gpu_layers.to_string();
+    let gpu_layers = ["--gpu-layers", &gpu_layers];
+    let vs_args: Vec<&str> = options.vs_args.split_whitespace().collect();
     let (mut theirs, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..options.reps {
-        theirs.push(one_repetition(&oracle, options)?);
-        ours.push(one_repetition(run_model, options)?);
+        theirs.push(one_repetition(&oracle, options, &gpu_layers)?);
+        ours.push(one_repetition(run_model, options, &vs_args)?);
     }
     let [llama_cpp, run_model] = [theirs, ours].map(|turns| Measured {
         prefill: samples(options.prefill, turns.iter().map(|turn| turn.prefill.median_tps).collect()),
         decode: samples(options.decode, turns.iter().map(|turn| turn.decode.median_tps).collect()),
+        runs_on: turns.first().and_then(|turn| turn.runs_on.clone()),
+        notes: turns.into_iter().next().map(|turn| turn.notes).unwrap_or_default(),
     });
     Ok(Comparison {
         prefill_ratio: run_model.prefill.median_tps / llama_cpp.prefill.median_tps,
@@ -147,7 +168,7 @@ fn take_turns(options: &Options, run_model: &Path) -> Result<Comparison> {
     })
 }
 
-fn one_repetition(program: &Path, options: &Options) -> Result<Measured> {
+fn one_repetition(program: &Path, options: &Options, more: &[&str]) -> Result<Measured> {
     let mut command = Command::new(program);
     command.arg("bench").arg(&options.model);
     for (name, value) in [
@@ -159,7 +180,7 @@ fn one_repetition(program: &Path, options: &Options) -> Result<Measured> {
     ] {
         command.arg(name).arg(value.to_string());
     }
-    command.arg("--json");
+    command.arg("--json").args(more);
     let output =
         command.stderr(Stdio::piped()).output().with_context(|| format!("cannot start {}", program.display()))?;
     if !output.status.success() {

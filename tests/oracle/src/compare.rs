@@ -22,6 +22,9 @@ pub(crate) struct Options {
     n_tokens: usize,
     #[arg(long, default_value_t = NonZero::<usize>::MIN.saturating_add(1))]
     threads: NonZero<usize>,
+    /// llama.cpp's layers on the GPU, the output counted as one; needs a build with `--vulkan`
+    #[arg(long, default_value_t = 0)]
+    gpu_layers: u32,
     /// What Silhak computes on
     #[arg(long, default_value_t = Device::Cpu)]
     device: Device,
@@ -69,7 +72,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 fn compare(path: &Path, text: &str, options: &Options) -> Result<Difference> {
-    let theirs = Model::load(path)?;
+    let theirs = Model::load(path, options.gpu_layers)?;
     let load = LoadOptions {
         device: options.device,
         threads: Some(options.threads),

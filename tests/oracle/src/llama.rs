@@ -2,32 +2,37 @@
 
 use anyhow::{Context as _, Result, bail};
 use llama_cpp_sys_2 as sys;
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::path::Path;
 use std::ptr::{self, NonNull};
-use std::sync::Once;
+use std::sync::{Mutex, Once};
 
-/// A loaded model, on the CPU.
+/// A loaded model.
 pub(crate) struct Model {
     pointer: NonNull<sys::llama_model>,
 }
 
 impl Model {
-    pub(crate) fn load(path: &Path) -> Result<Self> {
-        static BACKEND: Once = Once::new();
-        BACKEND.call_once(|| {
-            // SAFETY: called once, before anything else of llama.cpp; `quiet` matches the callback's type.
-            unsafe {
-                sys::llama_log_set(Some(quiet), ptr::null_mut());
-                sys::llama_backend_init();
-            }
-        });
+    /// With the last `gpu_layers` layers on the GPUs, the output counted as one; with 0, nothing runs on a GPU.
+    pub(crate) fn load(path: &Path, gpu_layers: u32) -> Result<Self> {
+        start();
+        if gpu_layers > 0 && !has_gpu() {
+            bail!(
+                "llama.cpp finds no GPU: build it with `cargo xtask oracle --vulkan ...`, and look for one with `vulkaninfo --summary`"
+            );
+        }
         let text = path.to_str().with_context(|| format!("{}: not UTF-8", path.display()))?;
         let c_path = CString::new(text)?;
         // SAFETY: returns plain data.
         let mut params = unsafe { sys::llama_model_default_params() };
-        params.n_gpu_layers = 0;
-        // SAFETY: `c_path` ends with NUL and outlives the call; `params` came from llama.cpp.
+        params.n_gpu_layers = i32::try_from(gpu_layers)?;
+        // Without layers on a GPU llama.cpp would still send large products there; an empty list of devices forbids it.
+        let mut no_devices = [ptr::null_mut()];
+        if gpu_layers == 0 {
+            params.devices = no_devices.as_mut_ptr();
+        }
+        // SAFETY: `c_path` ends with NUL, the list of devices with a null pointer, and both outlive the call; the rest of
+        // `params` came from llama.cpp.
         let pointer = unsafe { sys::llama_model_load_from_file(c_path.as_ptr(), params) };
         let pointer = NonNull::new(pointer).with_context(|| format!("llama.cpp cannot load {}", path.display()))?;
         Ok(Model { pointer })
@@ -165,9 +170,39 @@ pub(crate) enum Wanted {
 
 /// What llama.cpp was built with, such as `AVX2 = 1 | OPENMP = 1`.
 pub(crate) fn system_info() -> String {
+    start();
     // SAFETY: returns a pointer to a string that lives as long as the program.
-    let text = unsafe { std::ffi::CStr::from_ptr(sys::llama_print_system_info()) };
+    let text = unsafe { CStr::from_ptr(sys::llama_print_system_info()) };
     text.to_string_lossy().trim_end_matches([' ', '|']).to_owned()
+}
+
+/// Whether llama.cpp has a GPU to run on.
+fn has_gpu() -> bool {
+    start();
+    [sys::GGML_BACKEND_DEVICE_TYPE_GPU, sys::GGML_BACKEND_DEVICE_TYPE_IGPU].into_iter().any(|kind| {
+        // SAFETY: the backends are there; returns null where no device is of that kind.
+        let device = unsafe { sys::ggml_backend_dev_by_type(kind) };
+        !device.is_null()
+    })
+}
+
+/// What llama.cpp chose and said about it while it loaded models: devices with their features, layers on them, fused
+/// attention.
+pub(crate) fn notes() -> Vec<String> {
+    NOTES.lock().map(|notes| notes.clone()).unwrap_or_default()
+}
+
+static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn start() {
+    static BACKEND: Once = Once::new();
+    BACKEND.call_once(|| {
+        // SAFETY: called once, before anything else of llama.cpp; `log` matches the callback's type.
+        unsafe {
+            sys::llama_log_set(Some(log), ptr::null_mut());
+            sys::llama_backend_init();
+        }
+    });
 }
 
 /// Tokens of sequence 0 at consecutive positions.
@@ -210,10 +245,22 @@ impl Batch {
     }
 }
 
-/// Passes on errors only.
-unsafe extern "C" fn quiet(level: sys::ggml_log_level, text: *const c_char, _: *mut c_void) {
+/// Passes on errors, and keeps `NOTES`.
+unsafe extern "C" fn log(level: sys::ggml_log_level, text: *const c_char, _: *mut c_void) {
+    // SAFETY: llama.cpp passes a string that ends with NUL.
+    let text = unsafe { CStr::from_ptr(text) }.to_string_lossy();
     if level == sys::GGML_LOG_LEVEL_ERROR {
-        // SAFETY: llama.cpp passes a string that ends with NUL.
-        eprint!("{}", unsafe { std::ffi::CStr::from_ptr(text) }.to_string_lossy());
+        eprint!("{text}");
+    }
+    let wanted = ["ggml_vulkan: ", " offloaded ", "flash_attn  ", "Flash Attention "];
+    if wanted.iter().any(|part| text.contains(part))
+        && let Ok(mut notes) = NOTES.lock()
+    {
+        // Most begin with the name of the function that says them.
+        let words = text.split_whitespace().skip_while(|word| word.ends_with(':') && !word.starts_with("ggml"));
+        let note = words.collect::<Vec<_>>().join(" ");
+        if !notes.contains(&note) {
+            notes.push(note);
+        }
     }
 }

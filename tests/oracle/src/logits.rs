@@ -23,6 +23,9 @@ pub(crate) struct Options {
     n_tokens: usize,
     #[arg(long, default_value_t = 2)]
     threads: usize,
+    /// llama.cpp's layers on the GPU, the output counted as one; needs a build with `--vulkan`
+    #[arg(long, default_value_t = 0)]
+    gpu_layers: u32,
     /// llama.cpp's default KV cache (f16) and fused attention, in place of float32 for both
     #[arg(long)]
     defaults: bool,
@@ -41,7 +44,7 @@ struct Prediction {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let model = Model::load(&options.model)?;
+    let model = Model::load(&options.model, options.gpu_layers)?;
     let mut ids = match (&options.tokens, &options.file) {
         (Some(ids), _) => ids.clone(),
         (None, Some(file)) => model.tokenize(&read(file)?)?,

@@ -46,7 +46,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
 }
 
 /// Whether `program --version` (or the like) runs at all.
-pub(crate) fn available(program: impl AsRef<OsStr>, version_arguments: &[&str]) -> bool {
+pub(crate) fn available(program: impl AsRef<OsStr>, version_arguments: &[impl AsRef<OsStr>]) -> bool {
     Command::new(program)
         .args(version_arguments)
         .stdin(Stdio::null())
