@@ -48,9 +48,9 @@ impl CoopTile {
         self.subgroup_size * self.subgroup_rows * self.subgroup_columns
     }
 
-    /// Whether every thread has as many rows of the weight to unpack as the others, which the kernel takes for granted.
+    /// Whether every thread has as many rows of both to fetch as the others, which the kernel takes for granted.
     pub fn is_even(&self) -> bool {
-        self.rows().is_multiple_of(self.threads()) && (8 * self.columns()).is_multiple_of(self.threads())
+        (self.rows() + self.columns()).is_multiple_of(self.threads())
     }
 
     /// Bytes of shared memory that a workgroup takes: both tiles in rows of 80 bytes, and a strip of sums.

@@ -96,6 +96,7 @@ impl Shader {
                     Activations::Half | Activations::A8 => include_str!("../wgsl/linear/coop/values_half.wgsl"),
                     Activations::F32 | Activations::Ragged => include_str!("../wgsl/linear/coop/values_f32.wgsl"),
                 });
+                parts.push(columns(activations));
                 parts.extend(self::epilogue(epilogue));
                 parts.extend(weights.parts(true));
             }
@@ -186,9 +187,10 @@ fn epilogue(epilogue: Epilogue) -> Vec<&'static str> {
 
 fn columns(activations: Activations) -> &'static str {
     match activations {
-        Activations::F32 | Activations::Half => include_str!("../wgsl/linear/columns_f32.wgsl"),
+        Activations::F32 => include_str!("../wgsl/linear/columns_f32.wgsl"),
         Activations::Ragged => include_str!("../wgsl/linear/columns_ragged.wgsl"),
         Activations::A8 => include_str!("../wgsl/linear/columns_a8.wgsl"),
+        Activations::Half => include_str!("../wgsl/linear/columns_half.wgsl"),
     }
 }
 

@@ -6,8 +6,7 @@ const THREADS: u32 = SUBGROUP_SIZE * SUBGROUP_ROWS * SUBGROUP_COLUMNS;
 const BLOCK: u32 = 4u * SIZE; // rows and columns of a subgroup
 const ROWS: u32 = BLOCK * SUBGROUP_ROWS;
 const COLUMNS: u32 = BLOCK * SUBGROUP_COLUMNS;
-const ROWS_EACH: u32 = ROWS / THREADS;
-const FOURS_EACH: u32 = 8u * COLUMNS / THREADS; // of values of x: neighbouring threads read neighbouring ones
+const EACH: u32 = (ROWS + COLUMNS) / THREADS; // rows of both that a thread fetches: those of the weight come first
 
 const STRIDE: u32 = 10u; // of a row in a tile: 8 times 4 values, and what keeps rows in different banks
 const STRIP_ROWS: u32 = ROWS + 4u; // likewise
@@ -29,26 +28,27 @@ fn matmul_coop(
     let my_columns = subgroup / SUBGROUP_ROWS * BLOCK;
     let stride = STRIDE;
 
-    var weights: array<Weights, ROWS_EACH>;
-    var fours: array<vec4<f16>, FOURS_EACH>;
+    var weights: array<Weights, EACH>;
+    var columns: array<Column, EACH>;
     var sum_00: Sum; var sum_01: Sum; var sum_02: Sum; var sum_03: Sum;
     var sum_10: Sum; var sum_11: Sum; var sum_12: Sum; var sum_13: Sum;
     var sum_20: Sum; var sum_21: Sum; var sum_22: Sum; var sum_23: Sum;
     var sum_30: Sum; var sum_31: Sum; var sum_32: Sum; var sum_33: Sum;
     for (var group = 0u; group < params.n_groups; group++) {
         if group == 0u {
-            load(lane, first_row, first_column, n, group, &weights, &fours);
+            load(lane, first_row, first_column, n, group, &weights, &columns);
         }
-        for (var i = 0u; i < ROWS_EACH; i++) {
-            put_weights(lane + i * THREADS, weight_values(weights[i]));
-        }
-        for (var i = 0u; i < FOURS_EACH; i++) {
+        for (var i = 0u; i < EACH; i++) {
             let at = lane + i * THREADS;
-            column_tile[at / 8u * STRIDE + at % 8u] = fours[i];
+            if at < ROWS {
+                put_weights(at, weight_values(weights[i]));
+            } else {
+                put_column(at - ROWS, column_values(columns[i]));
+            }
         }
         workgroupBarrier();
         if group + 1u < params.n_groups {
-            load(lane, first_row, first_column, n, group + 1u, &weights, &fours);
+            load(lane, first_row, first_column, n, group + 1u, &weights, &columns);
         }
         for (var k = 0u; k < 8u; k += SIZE / 4u) {
             let row = my_rows * STRIDE + k;
@@ -126,16 +126,16 @@ fn load(
     first_column: u32,
     n: u32,
     group: u32,
-    weights: ptr<function, array<Weights, ROWS_EACH>>,
-    fours: ptr<function, array<vec4<f16>, FOURS_EACH>>,
+    weights: ptr<function, array<Weights, EACH>>,
+    columns: ptr<function, array<Column, EACH>>,
 ) {
-    for (var i = 0u; i < ROWS_EACH; i++) {
-        let row = min(first_row + lane + i * THREADS, params.n_rows * ROWS_PER_OUTPUT - 1u);
-        (*weights)[i] = load_weights(row, group);
-    }
-    for (var i = 0u; i < FOURS_EACH; i++) {
+    for (var i = 0u; i < EACH; i++) {
         let at = lane + i * THREADS;
-        (*fours)[i] = load_four(min(first_column + at / 8u, n - 1u), 8u * group + at % 8u);
+        if at < ROWS {
+            (*weights)[i] = load_weights(min(first_row + at, params.n_rows * ROWS_PER_OUTPUT - 1u), group);
+        } else {
+            (*columns)[i] = load_column(min(first_column + at - ROWS, n - 1u), group);
+        }
     }
 }
 
@@ -143,6 +143,13 @@ fn put_weights(row: u32, unpacked: array<vec4<f32>, 8>) {
     var values = unpacked;
     for (var w = 0u; w < 8u; w++) {
         weight_tile[row * STRIDE + w] = vec4<f16>(values[w]);
+    }
+}
+
+fn put_column(column: u32, unpacked: array<vec4<f16>, 8>) {
+    var values = unpacked;
+    for (var w = 0u; w < 8u; w++) {
+        column_tile[column * STRIDE + w] = values[w];
     }
 }
 
