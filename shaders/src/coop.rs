@@ -48,14 +48,14 @@ impl CoopTile {
         self.subgroup_size * self.subgroup_rows * self.subgroup_columns
     }
 
-    /// Whether every thread has as many rows of both to fetch as the others, which the kernel takes for granted.
+    /// Whether every thread has as many rows to unpack as the others, which the kernel takes for granted.
     pub fn is_even(&self) -> bool {
-        (self.rows() + self.columns()).is_multiple_of(self.threads())
+        self.rows().is_multiple_of(self.threads()) && self.columns().is_multiple_of(self.threads())
     }
 
     /// Bytes of shared memory that a workgroup takes: both tiles in rows of 80 bytes, and a strip of sums.
     pub fn shared_bytes(&self) -> u32 {
-        let strip = self.matrices.size() * (self.rows() + 4);
+        let strip = self.matrices.size() * self.subgroup_columns * (self.rows() + 4);
         80 * (self.rows() + self.columns()) + 4 * strip
     }
 }

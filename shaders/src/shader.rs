@@ -55,8 +55,6 @@ pub enum Shader {
     },
     /// Activations to 8 bits.
     Quantize,
-    /// 8-bit activations to half floats.
-    Halve,
     /// Token lookup.
     Embed {
         /// How the table is stored.
@@ -169,8 +167,6 @@ pub enum Activations {
     Ragged,
     /// 8-bit blocks of 32, multiplied as integers.
     A8,
-    /// Half floats, in rows of a multiple of 32; for [`Shader::MatmulCoop`] alone, which has no 8-bit form.
-    Half,
 }
 
 /// What becomes of the sums of a matmul.
@@ -298,7 +294,6 @@ impl Shader {
             Shader::MatmulCoop { .. } => "matmul_coop",
             Shader::GatedQuantized { .. } => "gated_quantized",
             Shader::Quantize => "quantize",
-            Shader::Halve => "halve",
             Shader::Embed { .. } => "embed",
             Shader::Select => "select_rows",
             Shader::RmsNorm { .. } => "rms_norm",
@@ -356,9 +351,7 @@ impl Shader {
                 vec![Params, Read(1), Write(2)]
             }
             Shader::Choose => vec![Params, Read(1), Write(2), Write(3)],
-            Shader::Halve | Shader::RmsNorm { .. } | Shader::Gate { .. } | Shader::Add => {
-                vec![Params, Read(1), Read(2), Write(3)]
-            }
+            Shader::RmsNorm { .. } | Shader::Gate { .. } | Shader::Add => vec![Params, Read(1), Read(2), Write(3)],
             Shader::KvWrite { .. } | Shader::RmsNormQuantized { .. } => {
                 vec![Params, Read(1), Read(2), Write(3), Write(4)]
             }
@@ -383,7 +376,6 @@ impl Activations {
             Activations::F32 => "f32",
             Activations::Ragged => "ragged",
             Activations::A8 => "a8",
-            Activations::Half => "f16",
         }
     }
 }

@@ -79,9 +79,7 @@ impl Shader {
                 parts.push(include_str!("../wgsl/linear/matmul.wgsl"));
                 parts.push(match activations {
                     Activations::A8 => include_str!("../wgsl/linear/tiles_a8.wgsl"),
-                    Activations::F32 | Activations::Ragged | Activations::Half => {
-                        include_str!("../wgsl/linear/tiles_f32.wgsl")
-                    }
+                    Activations::F32 | Activations::Ragged => include_str!("../wgsl/linear/tiles_f32.wgsl"),
                 });
                 parts.extend(linear(activations, epilogue));
                 parts.extend(weights.parts(activations != Activations::A8));
@@ -93,7 +91,7 @@ impl Shader {
                     Matrices::Sixteen => include_str!("../wgsl/linear/coop/matrices_16.wgsl"),
                 });
                 parts.push(match activations {
-                    Activations::Half | Activations::A8 => include_str!("../wgsl/linear/coop/values_half.wgsl"),
+                    Activations::A8 => include_str!("../wgsl/linear/coop/values_a8.wgsl"),
                     Activations::F32 | Activations::Ragged => include_str!("../wgsl/linear/coop/values_f32.wgsl"),
                 });
                 parts.push(columns(activations));
@@ -107,7 +105,6 @@ impl Shader {
                 parts.extend([include_str!("../wgsl/quantize/block.wgsl"), include_str!("../wgsl/quantize/to_y.wgsl")]);
                 parts.extend(weights.parts(false));
             }
-            Shader::Halve => parts.push(include_str!("../wgsl/quantize/halve.wgsl")),
             Shader::Quantize => parts.extend([include_str!("../wgsl/quantize/quantize.wgsl"), QUANTIZED_BLOCK]),
             Shader::Embed { weights } => {
                 parts.push(include_str!("../wgsl/embed.wgsl"));
@@ -190,13 +187,12 @@ fn columns(activations: Activations) -> &'static str {
         Activations::F32 => include_str!("../wgsl/linear/columns_f32.wgsl"),
         Activations::Ragged => include_str!("../wgsl/linear/columns_ragged.wgsl"),
         Activations::A8 => include_str!("../wgsl/linear/columns_a8.wgsl"),
-        Activations::Half => include_str!("../wgsl/linear/columns_half.wgsl"),
     }
 }
 
 fn dot(activations: Activations) -> &'static str {
     match activations {
-        Activations::F32 | Activations::Ragged | Activations::Half => include_str!("../wgsl/linear/dot_f32.wgsl"),
+        Activations::F32 | Activations::Ragged => include_str!("../wgsl/linear/dot_f32.wgsl"),
         Activations::A8 => include_str!("../wgsl/linear/dot_a8.wgsl"),
     }
 }

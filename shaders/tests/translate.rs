@@ -11,7 +11,7 @@ use silhak_shaders::{
 };
 
 fn variants() -> Vec<Shader> {
-    let mut all = vec![Shader::Quantize, Shader::Halve, Shader::Select, Shader::Rope];
+    let mut all = vec![Shader::Quantize, Shader::Select, Shader::Rope];
     all.extend([Shader::Candidates, Shader::Choose]);
     all.extend([Shader::Add, Shader::Scale, Shader::SoftCap, Shader::ReadAll]);
     all.extend([Activation::Silu, Activation::GeluTanh].map(|activation| Shader::Gate { activation }));
@@ -45,11 +45,7 @@ fn variants() -> Vec<Shader> {
             }
             for epilogue in EPILOGUES {
                 all.push(Shader::Matmul { weights, activations, epilogue });
-                let activations_of_coop = if activations == Activations::A8 { Activations::Half } else { activations };
-                all.extend(TILES.map(|tile| {
-                    let activations = activations_of_coop;
-                    Shader::MatmulCoop { weights, activations, epilogue, tile }
-                }));
+                all.extend(TILES.map(|tile| Shader::MatmulCoop { weights, activations, epilogue, tile }));
                 for (reduce, threads, rows, columns) in [(Reduce::Tree, 64, 4, 1), (Reduce::Subgroups, 128, 4, 8)] {
                     let form = Form { threads, rows };
                     all.push(Shader::Matvec { weights, activations, epilogue, reduce, form, columns });

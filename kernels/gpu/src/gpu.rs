@@ -193,8 +193,7 @@ impl Gpu {
                 }
             }
         }
-        let per_block = if policy::halves(policy::FEW + 1, &self.caps) { 40 + 64 } else { 40 };
-        let a8: usize = quantized.iter().map(|(rows, width)| rows * width / 32 * per_block).sum();
+        let a8: usize = quantized.iter().map(|(rows, width)| rows * width / 32 * 40).sum();
         let outputs = output_bytes(plan, config.max_tokens, config.max_outputs) as usize;
         values + a8 + partial_bytes(plan, config) + outputs + choosing_bytes(plan, config)
     }

@@ -45,8 +45,8 @@ pub(crate) fn linear(
 ) -> Shader {
     if n > FEW {
         return match coop_tile(n, caps) {
-            Some(tile) if activations != Activations::A8 => Shader::MatmulCoop { weights, activations, epilogue, tile },
-            _ => Shader::Matmul { weights, activations, epilogue },
+            Some(tile) => Shader::MatmulCoop { weights, activations, epilogue, tile },
+            None => Shader::Matmul { weights, activations, epilogue },
         };
     }
     Shader::Matvec { weights, activations, epilogue, reduce: reduce(caps), form, columns: columns(n) }
@@ -70,20 +70,15 @@ pub(crate) fn gated_forms(caps: &Caps) -> Vec<Form> {
     fitting.chain([Form::NONE]).collect()
 }
 
-/// Whether many rows of 8-bit activations are made half floats, and multiplied in cooperative matrices.
-pub(crate) fn halves(n: usize, caps: &Caps) -> bool {
-    n > FEW && coop_tile(n, caps).is_some()
-}
-
 /// The tile of a matmul with cooperative matrices for `n` rows of activations, where the device has them: the largest that
 /// fits into its shared memory, and into `n`.
 fn coop_tile(n: usize, caps: &Caps) -> Option<CoopTile> {
     let CooperativeMatrix { matrices, subgroup_size } = caps.cooperative_matrix?;
     [2, 1]
-        .map(|n| CoopTile { matrices, subgroup_size, subgroup_rows: n, subgroup_columns: n })
+        .map(|subgroups| CoopTile { matrices, subgroup_size, subgroup_rows: subgroups, subgroup_columns: subgroups })
         .into_iter()
-        .filter(|tile| tile.is_even() && tile.shared_bytes() <= caps.max_shared && tile.threads() <= caps.max_threads)
-        .find(|tile| tile.subgroup_rows == 1 || n as u32 > tile.columns() / 2)
+        .filter(|tile| tile.is_even() && tile.shared_bytes() <= caps.max_shared)
+        .find(|tile| tile.subgroup_columns == 1 || n as u32 > tile.columns() / 2)
 }
 
 /// The columns of the kernel for a few rows of activations.
@@ -178,19 +173,18 @@ mod tests {
     fn matrices_are_taken_where_they_are_and_by_what_fits() {
         let with = |matrices, subgroup_size, max_shared| {
             let cooperative_matrix = Some(CooperativeMatrix { matrices, subgroup_size });
-            Caps { cooperative_matrix, max_shared, max_threads: 256, ..Caps::example() }
+            Caps { cooperative_matrix, max_shared, ..Caps::example() }
         };
-        let tile = |n, caps: &Caps| linear(Weights::Q4K, Activations::Half, Epilogue::Store, n, FORM, caps).tile();
+        let tile = |n, caps: &Caps| linear(Weights::Q4K, Activations::A8, Epilogue::Store, n, FORM, caps).tile();
         let card = with(Matrices::Sixteen, 32, 48 << 10);
         assert_eq!(tile(8, &card), None);
-        assert!(halves(9, &card) && !halves(8, &card) && !halves(9, &Caps::example()));
         assert_eq!(tile(9, &card), Some((64, 64)));
         assert_eq!(tile(64, &card), Some((64, 64)));
         assert_eq!(tile(65, &card), Some((128, 128)));
         assert_eq!(tile(512, &with(Matrices::Sixteen, 32, 16 << 10)), Some((64, 64)));
         assert_eq!(tile(512, &with(Matrices::Eight, 8, 16 << 10)), Some((64, 64)));
-        // In a larger tile a thread would have less than a row to fetch.
-        assert_eq!(tile(512, &with(Matrices::Eight, 64, 48 << 10)), Some((32, 32)));
+        // A thread would have less than a row of each tile.
+        assert_eq!(tile(512, &with(Matrices::Eight, 64, 48 << 10)), tile(512, &Caps::example()));
     }
 
     #[test]

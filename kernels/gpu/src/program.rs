@@ -91,8 +91,6 @@ pub(crate) struct Compiler<'a> {
     ropes: Vec<(Rope, RopeTable)>,
     /// 8-bit activations by the shape of what they are made from, and the value that they hold now.
     a8: HashMap<(Rows, u32), A8>,
-    /// Likewise, half floats.
-    halves: HashMap<(Rows, u32), (Buffer, ValueId)>,
     partials: Buffer,
     /// The token that was chosen last for each slot.
     chosen: Buffer,
@@ -138,7 +136,6 @@ impl<'a> Compiler<'a> {
             uploader: Uploader::new(device),
             ropes: Vec::new(),
             a8: HashMap::new(),
-            halves: HashMap::new(),
             partials,
             chosen: device.storage("chosen tokens", 4 * config.kv.n_slots() as u64)?,
             unused: device.storage(VALUES, 0)?,

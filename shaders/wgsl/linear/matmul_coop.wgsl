@@ -1,19 +1,20 @@
 // A workgroup multiplies a tile of ROWS rows of the weight with a tile of COLUMNS rows of x, a group of 32 values at a time:
-// both are half floats in shared memory, and each subgroup multiplies 4 x 4 matrices of them, with sums in float32.
+// both are made half floats in shared memory, and each subgroup multiplies 4 x 4 matrices of them, with sums in float32.
 // While it does, the next group is on its way from memory.
 
 const THREADS: u32 = SUBGROUP_SIZE * SUBGROUP_ROWS * SUBGROUP_COLUMNS;
 const BLOCK: u32 = 4u * SIZE; // rows and columns of a subgroup
 const ROWS: u32 = BLOCK * SUBGROUP_ROWS;
 const COLUMNS: u32 = BLOCK * SUBGROUP_COLUMNS;
-const EACH: u32 = (ROWS + COLUMNS) / THREADS; // rows of both that a thread fetches: those of the weight come first
+const ROWS_EACH: u32 = ROWS / THREADS;
+const COLUMNS_EACH: u32 = COLUMNS / THREADS;
 
 const STRIDE: u32 = 10u; // of a row in a tile: 8 times 4 values, and what keeps rows in different banks
 const STRIP_ROWS: u32 = ROWS + 4u; // likewise
 
 var<workgroup> weight_tile: array<vec4<f16>, ROWS * STRIDE>;
 var<workgroup> column_tile: array<vec4<f16>, COLUMNS * STRIDE>;
-var<workgroup> strip: array<f32, SIZE * STRIP_ROWS>; // [column, row], sums on their way out
+var<workgroup> strip: array<f32, SIZE * SUBGROUP_COLUMNS * STRIP_ROWS>; // [column, row], one matrix wide in every subgroup
 
 @compute @workgroup_size(THREADS)
 fn matmul_coop(
@@ -28,8 +29,8 @@ fn matmul_coop(
     let my_columns = subgroup / SUBGROUP_ROWS * BLOCK;
     let stride = STRIDE;
 
-    var weights: array<Weights, EACH>;
-    var columns: array<Column, EACH>;
+    var weights: array<Weights, ROWS_EACH>;
+    var columns: array<Column, COLUMNS_EACH>;
     var sum_00: Sum; var sum_01: Sum; var sum_02: Sum; var sum_03: Sum;
     var sum_10: Sum; var sum_11: Sum; var sum_12: Sum; var sum_13: Sum;
     var sum_20: Sum; var sum_21: Sum; var sum_22: Sum; var sum_23: Sum;
@@ -38,13 +39,11 @@ fn matmul_coop(
         if group == 0u {
             load(lane, first_row, first_column, n, group, &weights, &columns);
         }
-        for (var i = 0u; i < EACH; i++) {
-            let at = lane + i * THREADS;
-            if at < ROWS {
-                put_weights(at, weight_values(weights[i]));
-            } else {
-                put_column(at - ROWS, column_values(columns[i]));
-            }
+        for (var i = 0u; i < ROWS_EACH; i++) {
+            put_weights(lane + i * THREADS, weight_values(weights[i]));
+        }
+        for (var i = 0u; i < COLUMNS_EACH; i++) {
+            put_column(lane + i * THREADS, column_values(columns[i]));
         }
         workgroupBarrier();
         if group + 1u < params.n_groups {
@@ -82,41 +81,30 @@ fn matmul_coop(
     }
 
     let strip_stride = STRIP_ROWS;
-    let row_1 = my_rows + SIZE;
-    let row_2 = row_1 + SIZE;
-    let row_3 = row_2 + SIZE;
-    for (var turn = 0u; turn < SUBGROUP_COLUMNS; turn++) {
-        let column = first_column + turn * BLOCK;
-        let is_my_turn = turn == subgroup / SUBGROUP_ROWS;
-        if is_my_turn {
-            coopStore(sum_00, &strip[my_rows], strip_stride);
-            coopStore(sum_10, &strip[row_1], strip_stride);
-            coopStore(sum_20, &strip[row_2], strip_stride);
-            coopStore(sum_30, &strip[row_3], strip_stride);
-        }
-        store_strip(lane, first_row, column, n);
-        if is_my_turn {
-            coopStore(sum_01, &strip[my_rows], strip_stride);
-            coopStore(sum_11, &strip[row_1], strip_stride);
-            coopStore(sum_21, &strip[row_2], strip_stride);
-            coopStore(sum_31, &strip[row_3], strip_stride);
-        }
-        store_strip(lane, first_row, column + SIZE, n);
-        if is_my_turn {
-            coopStore(sum_02, &strip[my_rows], strip_stride);
-            coopStore(sum_12, &strip[row_1], strip_stride);
-            coopStore(sum_22, &strip[row_2], strip_stride);
-            coopStore(sum_32, &strip[row_3], strip_stride);
-        }
-        store_strip(lane, first_row, column + 2u * SIZE, n);
-        if is_my_turn {
-            coopStore(sum_03, &strip[my_rows], strip_stride);
-            coopStore(sum_13, &strip[row_1], strip_stride);
-            coopStore(sum_23, &strip[row_2], strip_stride);
-            coopStore(sum_33, &strip[row_3], strip_stride);
-        }
-        store_strip(lane, first_row, column + 3u * SIZE, n);
-    }
+    let mine_0 = subgroup / SUBGROUP_ROWS * SIZE * STRIP_ROWS + my_rows;
+    let mine_1 = mine_0 + SIZE;
+    let mine_2 = mine_1 + SIZE;
+    let mine_3 = mine_2 + SIZE;
+    coopStore(sum_00, &strip[mine_0], strip_stride);
+    coopStore(sum_10, &strip[mine_1], strip_stride);
+    coopStore(sum_20, &strip[mine_2], strip_stride);
+    coopStore(sum_30, &strip[mine_3], strip_stride);
+    store_strip(lane, first_row, first_column, n);
+    coopStore(sum_01, &strip[mine_0], strip_stride);
+    coopStore(sum_11, &strip[mine_1], strip_stride);
+    coopStore(sum_21, &strip[mine_2], strip_stride);
+    coopStore(sum_31, &strip[mine_3], strip_stride);
+    store_strip(lane, first_row, first_column + 1u * SIZE, n);
+    coopStore(sum_02, &strip[mine_0], strip_stride);
+    coopStore(sum_12, &strip[mine_1], strip_stride);
+    coopStore(sum_22, &strip[mine_2], strip_stride);
+    coopStore(sum_32, &strip[mine_3], strip_stride);
+    store_strip(lane, first_row, first_column + 2u * SIZE, n);
+    coopStore(sum_03, &strip[mine_0], strip_stride);
+    coopStore(sum_13, &strip[mine_1], strip_stride);
+    coopStore(sum_23, &strip[mine_2], strip_stride);
+    coopStore(sum_33, &strip[mine_3], strip_stride);
+    store_strip(lane, first_row, first_column + 3u * SIZE, n);
 }
 
 // What the thread puts into the tiles for a group.
@@ -126,16 +114,15 @@ fn load(
     first_column: u32,
     n: u32,
     group: u32,
-    weights: ptr<function, array<Weights, EACH>>,
-    columns: ptr<function, array<Column, EACH>>,
+    weights: ptr<function, array<Weights, ROWS_EACH>>,
+    columns: ptr<function, array<Column, COLUMNS_EACH>>,
 ) {
-    for (var i = 0u; i < EACH; i++) {
-        let at = lane + i * THREADS;
-        if at < ROWS {
-            (*weights)[i] = load_weights(min(first_row + at, params.n_rows * ROWS_PER_OUTPUT - 1u), group);
-        } else {
-            (*columns)[i] = load_column(min(first_column + at - ROWS, n - 1u), group);
-        }
+    for (var i = 0u; i < ROWS_EACH; i++) {
+        let row = min(first_row + lane + i * THREADS, params.n_rows * ROWS_PER_OUTPUT - 1u);
+        (*weights)[i] = load_weights(row, group);
+    }
+    for (var i = 0u; i < COLUMNS_EACH; i++) {
+        (*columns)[i] = load_column(min(first_column + lane + i * THREADS, n - 1u), group);
     }
 }
 
@@ -146,20 +133,20 @@ fn put_weights(row: u32, unpacked: array<vec4<f32>, 8>) {
     }
 }
 
-fn put_column(column: u32, unpacked: array<vec4<f16>, 8>) {
+fn put_column(column: u32, unpacked: array<vec4<f32>, 8>) {
     var values = unpacked;
     for (var w = 0u; w < 8u; w++) {
-        column_tile[column * STRIDE + w] = values[w];
+        column_tile[column * STRIDE + w] = vec4<f16>(values[w]);
     }
 }
 
-// Every thread calls this when some subgroups have stored a column of matrices.
+// Every thread calls this when its subgroup has stored a column of matrices; `first_column` is that of the first subgroup.
 fn store_strip(lane: u32, first_row: u32, first_column: u32, n: u32) {
     workgroupBarrier();
-    for (var at = lane; at < ROWS * SIZE; at += THREADS) {
+    for (var at = lane; at < ROWS * SIZE * SUBGROUP_COLUMNS; at += THREADS) {
         let row = at % ROWS;
         let place = at / ROWS;
-        let column = first_column + place;
+        let column = first_column + place / SIZE * BLOCK + place % SIZE;
         let output = output_of(first_row + row);
         // Of two rows that make an output, the first is 16 before the second.
         let is_first = ROWS_PER_OUTPUT == 1u || row / 16u % 2u == 0u;

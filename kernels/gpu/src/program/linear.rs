@@ -55,9 +55,10 @@ impl Compiler<'_> {
         let run = matches!(epilogue, Epilogue::Gate(_)).then_some(Epilogue::RUN);
         let matrix = self.matrix(weights, run)?;
         let activations = policy::activations(matrix.weights, matrix.n_in, &self.device.caps);
-        let is_a8 = activations == Activations::A8;
-        let columns = if is_a8 { self.quantized(x)? } else { vec![self.slot(x)] };
-        let half = if is_a8 { self.halved(x)? } else { None };
+        let columns = match activations {
+            Activations::A8 => self.quantized(x)?,
+            Activations::F32 | Activations::Ragged => vec![self.slot(x)],
+        };
         let (rows, per_output) = (self.plan.value(x).rows, epilogue.rows_per_output());
         for chunk in &matrix.chunks {
             let n_rows = chunk.n_rows;
@@ -76,35 +77,8 @@ impl Compiler<'_> {
             ];
             let buffers = chunk.planes.iter().chain(&columns).chain(&after).cloned().collect();
             self.push_buffers(work, &params, buffers);
-            if let Some(half) = &half {
-                let activations = Activations::Half;
-                let work = Work::Linear { weights: matrix.weights, activations, epilogue, shape, form, rows };
-                let buffers = chunk.planes.iter().chain([half]).chain(&after).cloned().collect();
-                self.push_buffers(work, &params, buffers);
-            }
         }
         Ok(())
-    }
-
-    /// The half floats of a value's 8-bit form, for many rows, where the device has cooperative matrices.
-    fn halved(&mut self, x: ValueId) -> Result<Option<Buffer>, Error> {
-        if !policy::halves(policy::FEW + 1, &self.device.caps) {
-            return Ok(None);
-        }
-        let (rows, width) = (self.plan.value(x).rows, self.width(x));
-        if let Some((half, _)) = self.halves.get(&(rows, width)).filter(|(_, holds)| *holds == x) {
-            return Ok(Some(half.clone()));
-        }
-        let half = match self.halves.remove(&(rows, width)) {
-            Some((half, _)) => half,
-            None => self.device.storage(VALUES, 2 * most_rows(rows, self.config) as u64 * u64::from(width))?,
-        };
-        self.halves.insert((rows, width), (half.clone(), x));
-        let (n_blocks, quantized) = (width / GROUP as u32, self.quantized(x)?);
-        let work = Work::Halve { groups: n_blocks.div_ceil(64), rows };
-        let buffers = quantized.into_iter().chain([half.clone()]).collect();
-        self.push_buffers(work, &[n_blocks, of_outputs(rows)], buffers);
-        Ok(Some(half))
     }
 
     /// The 8-bit form of a value: quants and scales. It is made once for all linears that read the value.
@@ -144,7 +118,7 @@ impl Compiler<'_> {
         out: ValueId,
     ) -> Result<(), Error> {
         let matrix = self.matrix(&[gate, up], Some(Epilogue::RUN))?;
-        let (columns, half, a8) = (self.quantized(x)?, self.halved(x)?, self.a8_buffers(out)?);
+        let (columns, a8) = (self.quantized(x)?, self.a8_buffers(out)?);
         let (rows, width) = (self.plan.value(out).rows, self.width(out));
         let weights = matrix.weights;
         for chunk in &matrix.chunks {
@@ -153,12 +127,6 @@ impl Compiler<'_> {
             let params = [n_out, matrix.n_groups(), matrix.n_in, first, width, of_outputs(rows), 0, 0];
             let read = || chunk.planes.iter().chain(&columns).cloned();
             let shape = Shape { n_rows, n_groups: matrix.n_groups() };
-            if let Some(half) = &half {
-                let (activations, epilogue, form) = (Activations::Half, Epilogue::Gate(activation), policy::FORM);
-                let work = Work::Linear { weights, activations, epilogue, shape, form, rows };
-                let buffers = chunk.planes.iter().chain([half, &self.slot(out)]).cloned().collect();
-                self.push_buffers(work, &params, buffers);
-            }
             let few = Work::GatedFew { weights, activation, shape, form: policy::GATED_FORM, rows };
             self.push_buffers(few, &params, read().chain(a8.clone()).collect());
             let many = Work::GatedMany { weights, activation, shape, form: policy::FORM, rows, also_few: false };

@@ -15,8 +15,6 @@ pub(super) const ELEMENT_THREADS: u32 = 256;
 pub(crate) enum Work {
     /// A chunk of a weight times activations.
     Linear { weights: Weights, activations: Activations, epilogue: Epilogue, shape: Shape, form: Form, rows: Rows },
-    /// 8-bit activations made half floats, in so many workgroups per row, where [`Work::Linear`] leaves them to that form.
-    Halve { groups: u32, rows: Rows },
     /// So many workgroups for each row of a value.
     PerRow { shader: Shader, groups: u32, rows: Rows },
     /// A workgroup for each row of a value, in x.
@@ -58,24 +56,12 @@ impl Work {
         let (shader, [x, y, z]) = match *self {
             Work::Linear { weights, activations, epilogue, shape: Shape { n_rows, .. }, form, rows } => {
                 let n = sizes.rows(rows);
-                let is_for_other_form = match activations {
-                    Activations::A8 => policy::halves(n, caps),
-                    Activations::Half => !policy::halves(n, caps),
-                    Activations::F32 | Activations::Ragged => false,
-                };
-                if is_for_other_form {
-                    return None;
-                }
                 let shader = policy::linear(weights, activations, epilogue, n, form, caps);
                 if let Some((tile_rows, tile_columns)) = shader.tile() {
                     (shader, [n_rows.div_ceil(tile_rows), (n as u32).div_ceil(tile_columns), 1])
                 } else {
                     (shader, if n == 0 { [0; 3] } else { grid(n_rows.div_ceil(form.rows), caps) })
                 }
-            }
-            Work::Halve { groups, rows } => {
-                let n = sizes.rows(rows);
-                (Shader::Halve, [groups, if policy::halves(n, caps) { n as u32 } else { 0 }, 1])
             }
             Work::PerRow { shader, groups, rows } => (shader, [groups, sizes.rows(rows) as u32, 1]),
             Work::RowGroups { shader, rows } => (shader, [sizes.rows(rows) as u32, 1, 1]),
@@ -153,9 +139,6 @@ impl Work {
         let (Work::Linear { shape, .. } | Work::GatedFew { shape, .. } | Work::GatedMany { shape, .. }) = *self else {
             return None;
         };
-        if let Work::Linear { activations: Activations::Half, .. } = self {
-            return None;
-        }
         let mut plain = *self;
         plain.set_form(policy::FORM);
         Some(format!("{} {}x{}", plain.example(caps).name(), shape.n_rows, 32 * shape.n_groups))
@@ -165,10 +148,8 @@ impl Work {
     pub(super) fn example(&self, caps: &Caps) -> Shader {
         match *self {
             Work::Linear { weights, activations, epilogue, form, .. } => {
-                let n = if activations == Activations::Half { policy::FEW + 1 } else { 1 };
-                policy::linear(weights, activations, epilogue, n, form, caps)
+                policy::linear(weights, activations, epilogue, 1, form, caps)
             }
-            Work::Halve { .. } => Shader::Halve,
             Work::PerRow { shader, .. }
             | Work::RowGroups { shader, .. }
             | Work::PerManyRows { shader, .. }

@@ -1,11 +1,3 @@
 fn load_weights(row: u32, group: u32) -> Weights { return load_values(row, group); }
 fn weight_values(weights: Weights) -> array<vec4<f32>, 8> { return weights; }
-
-fn column_values(column: Column) -> array<vec4<f16>, 8> {
-    var floats = column;
-    var values: array<vec4<f16>, 8>;
-    for (var w = 0u; w < 8u; w++) {
-        values[w] = vec4<f16>(floats[w]);
-    }
-    return values;
-}
+fn column_values(column: Column) -> array<vec4<f32>, 8> { return column; }

@@ -1,3 +1,0 @@
-fn load_weights(row: u32, group: u32) -> Weights { return load_group(row, group); }
-fn weight_values(weights: Weights) -> array<vec4<f32>, 8> { return group_values(weights); }
-fn column_values(column: Column) -> array<vec4<f16>, 8> { return column; }
