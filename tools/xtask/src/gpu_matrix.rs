@@ -1,7 +1,10 @@
 //! `cargo xtask gpu-matrix`: the GPU tests against several Vulkan drivers, and a page in `docs/` that says how they went.
 
 mod driver;
+mod lavapipe;
+mod packages;
 mod page;
+mod suite;
 mod swiftshader;
 mod tests;
 
@@ -54,12 +57,16 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     Ok(if rows.iter().all(Row::passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The system's driver, SwiftShader where it can be had, and those that were named.
+/// The system's driver, SwiftShader and a new Mesa where they can be had, and those that were named.
 fn drivers(options: &Options) -> Result<Vec<Driver>> {
-    let mut drivers = vec![Driver { name: "the system's".to_owned(), icd: None }];
-    match swiftshader::driver(options.offline) {
-        Ok(driver) => drivers.push(driver),
-        Err(error) => println!("SKIPPED SwiftShader: {error:#}"),
+    let mut drivers = vec![Driver { name: "the system's".to_owned(), icd: None, libraries: None }];
+    for (name, driver) in
+        [("SwiftShader", swiftshader::driver(options.offline)), ("lavapipe", lavapipe::driver(options.offline))]
+    {
+        match driver {
+            Ok(driver) => drivers.push(driver),
+            Err(error) => println!("SKIPPED {name}: {error:#}"),
+        }
     }
     for icd in &options.icd {
         // Tests run in folders of their own.
@@ -68,7 +75,7 @@ fn drivers(options: &Options) -> Result<Vec<Driver>> {
             bail!("no file {}: expected the path of a Vulkan ICD file (JSON)", icd.display());
         }
         let name = icd.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        drivers.push(Driver { name, icd: Some(icd) });
+        drivers.push(Driver { name, icd: Some(icd), libraries: None });
     }
     Ok(drivers)
 }

@@ -38,15 +38,15 @@ pub(super) fn text(files: &[String], rows: &[Row]) -> Result<String> {
 }
 
 fn table(files: &[String], rows: &[Row]) -> String {
-    let mut text = String::from("| driver | adapter | driver version | subgroup size | f16 |");
+    let mut text = String::from("| driver | adapter | driver version | subgroup size | f16 | cooperative matrices |");
     files.iter().for_each(|file| text += &format!(" {file} |"));
-    text += "\n|---|---|---|---|---|";
+    text += "\n|---|---|---|---|---|---|";
     files.iter().for_each(|_| text += "---|");
     text.push('\n');
     for Row { driver, adapter, results } in rows {
-        let Adapter { name, driver: version, subgroups, f16 } = adapter;
+        let Adapter { name, driver: version, subgroups, f16, matrices } = adapter;
         // Writing to a string cannot fail.
-        let _ = write!(text, "| {driver} | {name} | {version} | {subgroups} | {f16} |");
+        let _ = write!(text, "| {driver} | {name} | {version} | {subgroups} | {f16} | {matrices} |");
         for Outcome { passed, failed, took } in results {
             let seconds = took.as_secs_f64();
             let _ = match failed {
@@ -75,8 +75,10 @@ for development, and say nothing about speed.
 ";
 
 const NOTES: &str = "
-SwiftShader comes from Debian's `chromium-common`, unpacked into the cache; nothing is installed. Mesa 26, whose software driver
-has cooperative matrices, needs a newer C library than Debian 12 has; on a system that has it, give its file with `--icd`.
+SwiftShader comes from Debian's `chromium-common`, and lavapipe, Mesa's software driver, from the suite sid: version 26 has
+cooperative matrices. It needs a newer C library than Debian 12 has, so that is fetched too, and its dynamic linker starts the
+tests. All this is unpacked into the cache; nothing is installed. Mesa takes minutes to compile the kernels with matrices, and
+keeps them in a cache of its own: a second run is much faster.
 ";
 
 #[cfg(test)]
@@ -86,9 +88,9 @@ mod checks {
     use super::*;
 
     fn row(failed: u32) -> Row {
-        let adapter = ["llvmpipe", "Mesa", "8", "yes"].map(str::to_owned);
-        let [name, driver, subgroups, f16] = adapter;
-        let adapter = Adapter { name, driver, subgroups, f16 };
+        let adapter = ["llvmpipe", "Mesa", "8", "yes", "none"].map(str::to_owned);
+        let [name, driver, subgroups, f16, matrices] = adapter;
+        let adapter = Adapter { name, driver, subgroups, f16, matrices };
         let outcome = Outcome { passed: 4, failed, took: Duration::from_millis(1400) };
         Row { driver: "the system's".to_owned(), adapter, results: vec![outcome] }
     }
@@ -97,7 +99,7 @@ mod checks {
     fn a_failure_stands_out() {
         let text = table(&["gpu_faults".to_owned()], &[row(0), row(2)]);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[2], "| the system's | llvmpipe | Mesa | 8 | yes | 4 passed (1 s) |");
+        assert_eq!(lines[2], "| the system's | llvmpipe | Mesa | 8 | yes | none | 4 passed (1 s) |");
         assert!(lines[3].ends_with("**2 failed**, 4 passed (1 s) |"), "{text}");
         let columns = |line: &str| line.matches('|').count();
         assert!(lines.iter().all(|line| columns(line) == columns(lines[0])));
