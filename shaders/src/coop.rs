@@ -53,9 +53,10 @@ impl CoopTile {
         self.rows().is_multiple_of(self.threads()) && self.columns().is_multiple_of(self.threads())
     }
 
-    /// Bytes of shared memory that a workgroup takes: both tiles in rows of 80 bytes, and a strip of sums.
+    /// Bytes of shared memory that a workgroup takes: both tiles in rows of 80 bytes, a strip of sums, and a factor for each
+    /// column.
     pub fn shared_bytes(&self) -> u32 {
         let strip = self.matrices.size() * self.subgroup_columns * (self.rows() + 4);
-        80 * (self.rows() + self.columns()) + 4 * strip
+        80 * (self.rows() + self.columns()) + 4 * (strip + self.columns())
     }
 }

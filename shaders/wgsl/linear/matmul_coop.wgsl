@@ -1,6 +1,8 @@
 // A workgroup multiplies a tile of ROWS rows of the weight with a tile of COLUMNS rows of x, a group of 32 values at a time:
 // both are made half floats in shared memory, and each subgroup multiplies 4 x 4 matrices of them, with sums in float32.
 // While it does, the next group is on its way from memory.
+//
+// A row of x whose values half floats cannot hold is made smaller by a power of two, and its sums larger again.
 
 const THREADS: u32 = SUBGROUP_SIZE * SUBGROUP_ROWS * SUBGROUP_COLUMNS;
 const BLOCK: u32 = 4u * SIZE; // rows and columns of a subgroup
@@ -15,6 +17,7 @@ const STRIP_ROWS: u32 = ROWS + 4u; // likewise
 var<workgroup> weight_tile: array<vec4<f16>, ROWS * STRIDE>;
 var<workgroup> column_tile: array<vec4<f16>, COLUMNS * STRIDE>;
 var<workgroup> strip: array<f32, SIZE * SUBGROUP_COLUMNS * STRIP_ROWS>; // [column, row], one matrix wide in every subgroup
+var<workgroup> growth: array<f32, COLUMNS>; // what the sums of a column are multiplied with
 
 @compute @workgroup_size(THREADS)
 fn matmul_coop(
@@ -31,6 +34,13 @@ fn matmul_coop(
 
     var weights: array<Weights, ROWS_EACH>;
     var columns: array<Column, COLUMNS_EACH>;
+    var shrinkage: array<f32, COLUMNS_EACH>; // what the values of a column are multiplied with
+    for (var i = 0u; i < COLUMNS_EACH; i++) {
+        let column = lane + i * THREADS;
+        let power = excess(largest_of_column(min(first_column + column, n - 1u)));
+        shrinkage[i] = power_of_two(-power);
+        growth[column] = power_of_two(power);
+    }
     var sum_00: Sum; var sum_01: Sum; var sum_02: Sum; var sum_03: Sum;
     var sum_10: Sum; var sum_11: Sum; var sum_12: Sum; var sum_13: Sum;
     var sum_20: Sum; var sum_21: Sum; var sum_22: Sum; var sum_23: Sum;
@@ -43,7 +53,7 @@ fn matmul_coop(
             put_weights(lane + i * THREADS, weight_values(weights[i]));
         }
         for (var i = 0u; i < COLUMNS_EACH; i++) {
-            put_column(lane + i * THREADS, column_values(columns[i]));
+            put_column(lane + i * THREADS, column_values(columns[i], shrinkage[i]));
         }
         workgroupBarrier();
         if group + 1u < params.n_groups {
@@ -89,22 +99,22 @@ fn matmul_coop(
     coopStore(sum_10, &strip[mine_1], strip_stride);
     coopStore(sum_20, &strip[mine_2], strip_stride);
     coopStore(sum_30, &strip[mine_3], strip_stride);
-    store_strip(lane, first_row, first_column, n);
+    store_strip(lane, first_row, first_column, 0u, n);
     coopStore(sum_01, &strip[mine_0], strip_stride);
     coopStore(sum_11, &strip[mine_1], strip_stride);
     coopStore(sum_21, &strip[mine_2], strip_stride);
     coopStore(sum_31, &strip[mine_3], strip_stride);
-    store_strip(lane, first_row, first_column + 1u * SIZE, n);
+    store_strip(lane, first_row, first_column, SIZE, n);
     coopStore(sum_02, &strip[mine_0], strip_stride);
     coopStore(sum_12, &strip[mine_1], strip_stride);
     coopStore(sum_22, &strip[mine_2], strip_stride);
     coopStore(sum_32, &strip[mine_3], strip_stride);
-    store_strip(lane, first_row, first_column + 2u * SIZE, n);
+    store_strip(lane, first_row, first_column, 2u * SIZE, n);
     coopStore(sum_03, &strip[mine_0], strip_stride);
     coopStore(sum_13, &strip[mine_1], strip_stride);
     coopStore(sum_23, &strip[mine_2], strip_stride);
     coopStore(sum_33, &strip[mine_3], strip_stride);
-    store_strip(lane, first_row, first_column + 3u * SIZE, n);
+    store_strip(lane, first_row, first_column, 3u * SIZE, n);
 }
 
 // What the thread puts into the tiles for a group.
@@ -126,6 +136,13 @@ fn load(
     }
 }
 
+// The power of two by which a value is beyond what half floats hold with some room; 0 where it is not.
+fn excess(value: f32) -> i32 {
+    return max(i32((bitcast<u32>(value) >> 23u) & 0xffu) - 127 - 14, 0);
+}
+
+fn power_of_two(power: i32) -> f32 { return bitcast<f32>(u32(127 + power) << 23u); }
+
 fn put_weights(row: u32, unpacked: array<vec4<f32>, 8>) {
     var values = unpacked;
     for (var w = 0u; w < 8u; w++) {
@@ -140,19 +157,21 @@ fn put_column(column: u32, unpacked: array<vec4<f32>, 8>) {
     }
 }
 
-// Every thread calls this when its subgroup has stored a column of matrices; `first_column` is that of the first subgroup.
-fn store_strip(lane: u32, first_row: u32, first_column: u32, n: u32) {
+// Every thread calls this when its subgroup has stored a column of matrices; `shift` is where it begins in each subgroup.
+fn store_strip(lane: u32, first_row: u32, first_column: u32, shift: u32, n: u32) {
     workgroupBarrier();
     for (var at = lane; at < ROWS * SIZE * SUBGROUP_COLUMNS; at += THREADS) {
         let row = at % ROWS;
         let place = at / ROWS;
-        let column = first_column + place / SIZE * BLOCK + place % SIZE;
+        let in_tile = shift + place / SIZE * BLOCK + place % SIZE;
+        let column = first_column + in_tile;
         let output = output_of(first_row + row);
         // Of two rows that make an output, the first is 16 before the second.
         let is_first = ROWS_PER_OUTPUT == 1u || row / 16u % 2u == 0u;
         if is_first && output < params.n_rows && column < n {
             let sum = place * STRIP_ROWS + row;
-            let value = combine(strip[sum], strip[sum + 16u * (ROWS_PER_OUTPUT - 1u)]);
+            let grow = growth[in_tile];
+            let value = combine(grow * strip[sum], grow * strip[sum + 16u * (ROWS_PER_OUTPUT - 1u)]);
             store(params.first_row + output, column, value);
         }
     }

@@ -25,7 +25,20 @@ pub fn linear_cases() -> Vec<Case> {
             move |(j, &shape): (usize, &(usize, usize, usize, bool))| linear_case(format, shape, (100 * i + j) as u64);
         SHAPES.iter().enumerate().map(of_shape).collect::<Vec<_>>()
     };
-    Format::ALL.iter().enumerate().flat_map(case).collect()
+    Format::ALL.iter().enumerate().flat_map(case).chain(large_cases()).collect()
+}
+
+/// Activations that half floats cannot hold, beside some that they can.
+fn large_cases() -> impl Iterator<Item = Case> {
+    [Format::F16, Format::Q8_0, Format::Q4K].into_iter().enumerate().map(|(i, format)| {
+        let mut case = linear_case(format, (70, 2, 20, false), 5000 + i as u64);
+        case.name += " large";
+        let x = &mut case.steps[0].inputs[0];
+        let (n, half) = (x.len(), x.len() / 2);
+        x[..half].iter_mut().for_each(|x| *x *= 3e5);
+        x[n - 1] = 1e6;
+        case
+    })
 }
 
 fn linear_case(format: Format, (rows, n_blocks, n, bias): (usize, usize, usize, bool), seed: u64) -> Case {
