@@ -33,16 +33,37 @@ fn float_shaders_give_the_logits_of_the_reference() {
 }
 
 /// A value that a difference in its last bit moves over a rounding step is a step of 8 bits away, here and in whatever
-/// follows from it.
+/// follows from it: the CPU's kernels are 2.1e-2 from this reference in the worst case of these models.
 #[test]
 fn packed_byte_shaders_give_nearly_the_logits_of_the_reference_that_rounds_activations() {
-    for without in [vec![], vec![Feature::Subgroups]] {
+    let without_matrices = [vec![Feature::CooperativeMatrix], vec![Feature::CooperativeMatrix, Feature::Subgroups]];
+    for without in without_matrices {
         let Some(gpu) = open_or_skip(&GpuOptions { without, ..GpuOptions::default() }) else { return };
         for (what, plan, weights) in models() {
             let expected = logits(&Reference { quantize_activations: true }, &plan, &weights, KvElement::F16);
             let distance = Distance::between(&logits(&gpu, &plan, &weights, KvElement::F16), &expected);
             println!("{what}: max {:.1e} nmse {:.1e}", distance.max, distance.nmse);
-            assert!(distance.max <= 4e-2 && distance.nmse <= 5e-4, "{what}: {distance:?}");
+            assert!(distance.max <= 3e-2 && distance.nmse <= 5e-4, "{what}: {distance:?}");
+        }
+    }
+}
+
+/// Half floats, whose rounding no 8-bit step magnifies where activations stay floats.
+#[test]
+fn cooperative_matrices_give_nearly_the_logits_of_the_reference() {
+    for (without, quantize_activations, element, most, most_nmse) in
+        [(vec![Feature::PackedDot], false, KvElement::F32, 5e-3, 5e-6), (vec![], true, KvElement::F16, 4e-2, 1e-3)]
+    {
+        let Some(gpu) = open_or_skip(&GpuOptions { without, ..GpuOptions::default() }) else { return };
+        if gpu.caps().cooperative_matrix.is_none() {
+            println!("SKIPPED: {} has no cooperative matrices", gpu.adapter());
+            return;
+        }
+        for (what, plan, weights) in models() {
+            let expected = logits(&Reference { quantize_activations }, &plan, &weights, element);
+            let distance = Distance::between(&logits(&gpu, &plan, &weights, element), &expected);
+            println!("{what}: max {:.1e} nmse {:.1e}", distance.max, distance.nmse);
+            assert!(distance.max <= most && distance.nmse <= most_nmse, "{what}: {distance:?}");
         }
     }
 }

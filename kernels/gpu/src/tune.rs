@@ -27,6 +27,7 @@ pub(crate) fn tune(
     let kinds = kinds(program, device);
     let unknown: Vec<&Kind> = kinds.iter().filter(|kind| kind.known(known).is_none()).collect();
     if !unknown.is_empty() {
+        tracing::info!(adapter = device.name, kernels = unknown.len(), "measuring kernels, once on this GPU");
         let tuner = Tuner { device, pipelines, batch: BatchBuffer::of_one_token(device, pipelines)? };
         let steps = |kind: &Kind| kind.steps.iter().map(|&i| &program.steps[i]).collect::<Vec<_>>();
         // Nothing is compiled while anything is timed: a card that waits for it slows its clock down.
@@ -34,7 +35,7 @@ pub(crate) fn tune(
             kind.forms.iter().try_for_each(|&form| tuner.pipeline(&kind.with(form)).map(drop))?;
         }
         let heaviest = unknown.iter().max_by_key(|kind| bytes(&steps(kind)));
-        heaviest.map_or(Ok(()), |kind| tuner.warm_up(&kind.work, &steps(kind)))?;
+        heaviest.map_or(Ok(()), |kind| tuner.warm_up(kind, &steps(kind)))?;
         for kind in unknown {
             let (time, form) = tuner.fastest(kind, &steps(kind))?;
             let apart = tuner.time_apart(program, kind)?;
@@ -121,10 +122,11 @@ struct Tuner<'a> {
 
 impl Tuner<'_> {
     /// Keeps the card busy.
-    fn warm_up(&self, work: &Work, steps: &[&Step]) -> Result<(), GpuError> {
+    fn warm_up(&self, kind: &Kind, steps: &[&Step]) -> Result<(), GpuError> {
+        let Some(work) = kind.forms.first().map(|&form| kind.with(form)) else { return Ok(()) };
         let begun = Instant::now();
         while begun.elapsed() < WARM_UP {
-            self.time(work, steps)?;
+            self.time(&work, steps)?;
         }
         Ok(())
     }

@@ -213,6 +213,27 @@ mod tests {
     }
 
     #[test]
+    fn a_gate_is_one_kernel_or_two_for_a_token_and_two_for_many() {
+        let (weights, activation, rows) = (Weights::Q4K, Activation::Silu, Rows::Tokens);
+        let shape = Shape { n_rows: 128, n_groups: 8 };
+        let mut few = Work::GatedFew { weights, activation, shape, form: policy::GATED_FORM, rows };
+        let mut many = Work::GatedMany { weights, activation, shape, form: policy::FORM, rows, also_few: false };
+        let runs = |work: &Work, n| work.dispatch(&sizes(n, n), &Caps::example()).is_some();
+        assert!(runs(&few, 1) && !runs(&few, 9) && !runs(&many, 1) && runs(&many, 9));
+        few.set_form(Form::NONE);
+        many.take_few();
+        assert!(!runs(&few, 1) && !runs(&few, 9) && runs(&many, 1) && runs(&many, 9));
+        // Whatever is measured for a token runs.
+        for work in [few, many] {
+            for form in work.forms(&Caps::example()) {
+                let mut formed = work;
+                formed.set_form(form);
+                assert_eq!(runs(&formed, 1), form != Form::NONE, "{formed:?}");
+            }
+        }
+    }
+
+    #[test]
     fn splits_are_merged_and_one_split_is_not() {
         let merge = Work::Merge { n_heads: 8, head_pairs: 32, quantized: true };
         assert_eq!(merge.dispatch(&sizes(1, 1), &Caps::example()), None);
