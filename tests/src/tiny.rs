@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use silhak::gguf::Value;
-use silhak_synth::{Draft, Format, Mix, Shape};
+use silhak_synth::{Draft, Format, Mix, Multipliers, Shape, Skips};
 
 pub use silhak_synth::Tensor;
 
@@ -31,16 +31,20 @@ pub struct Tiny {
     pub head_dim: usize,
     /// Width of the feed-forward layer.
     pub n_ff: usize,
-    /// Sliding window of local layers (gemma3).
+    /// Sliding window of local layers (exaone4, gemma3).
     pub window: usize,
     /// Seed of the weights.
     pub seed: u64,
 }
 
 impl Tiny {
-    /// A model of an architecture. Gemma 3 gets enough layers for a global one among the local ones.
+    /// A model of an architecture, with enough layers for a global one among the local ones, and for all skip connections.
     pub fn new(architecture: &'static str) -> Self {
-        let n_layers = if architecture == "gemma3" { 7 } else { 3 };
+        let n_layers = match architecture {
+            "exaone4" => 5,
+            "gemma3" | "solar" => 7,
+            _ => 3,
+        };
         Tiny {
             architecture,
             format: Format::Q8_0,
@@ -93,7 +97,15 @@ impl Tiny {
             rope_base: 10_000.0,
             rope_factors: false,
             tied: true,
-            window: Some(self.window),
+            window: matches!(self.architecture, "exaone4" | "gemma3").then_some(self.window),
+            multipliers: matches!(self.architecture, "hyperclovax" | "hcx-seed-think").then_some(Multipliers {
+                embedding: 3.0,
+                attention: 0.25,
+                residual: 0.75,
+                logit: 0.5,
+            }),
+            skips: (self.architecture == "solar")
+                .then_some(Skips { keeps: [&[0, 3], &[1]], blends: [&[2, 5], &[4, 5]] }),
         };
         let mut draft = Draft::new(&shape, Mix::F32, self.seed)?;
         for matrix in draft.tensors.iter_mut().filter(|tensor| tensor.rows > 1) {

@@ -17,8 +17,10 @@ pub struct HyperParams {
     pub n_vocab: usize,
     /// Width of the residual stream.
     pub n_embd: usize,
-    /// Transformer blocks.
+    /// Transformer blocks that a forward pass goes through.
     pub n_layers: usize,
+    /// Blocks behind these that predict several tokens at once ("MTP"). They are in the file and not used.
+    pub n_nextn_layers: usize,
     /// Query heads.
     pub n_heads: usize,
     /// Key-value heads; fewer than query heads where heads share them (GQA).
@@ -48,17 +50,20 @@ impl HyperParams {
         keys.expect("attention.key_length", key_len > 0, "at least 1", key_len)?;
         let shared = n_heads.is_multiple_of(n_kv_heads);
         keys.expect("attention.head_count_kv", shared, format!("a divisor of {n_heads}"), n_kv_heads)?;
+        let n_blocks = keys.size("block_count", MAX_LAYERS)?;
+        let n_nextn_layers = keys.optional_count("nextn_predict_layers", n_blocks - 1)?;
         Ok(HyperParams {
             architecture: architecture.into(),
             n_vocab: keys.optional_size("vocab_size", usize::MAX)?.unwrap_or(n_vocab),
             n_embd,
-            n_layers: keys.size("block_count", MAX_LAYERS)?,
+            n_layers: n_blocks - n_nextn_layers,
+            n_nextn_layers,
             n_heads,
             n_kv_heads,
             head_dim: key_len,
             n_ff: keys.size("feed_forward_length", MAX_WIDTH)?,
             n_ctx_train: keys.size("context_length", 1 << 30)?,
-            rms_eps: keys.metadata.f32(&keys.key("attention.layer_norm_rms_epsilon"))?,
+            rms_eps: keys.rms_eps()?,
             window: keys.optional_size("attention.sliding_window", 1 << 30)?,
         })
     }
@@ -94,6 +99,22 @@ impl Keys<'_> {
     /// A size from 1 to `max`, if it is there.
     pub(crate) fn optional_size(&self, name: &str, max: usize) -> Result<Option<usize>, Error> {
         if self.metadata.get(&self.key(name)).is_none() { Ok(None) } else { self.size(name, max).map(Some) }
+    }
+
+    /// A number from 0 to `max`; 0 where it is not there.
+    fn optional_count(&self, name: &str, max: usize) -> Result<usize, Error> {
+        let found = self.metadata.opt_u32(&self.key(name))?.unwrap_or(0) as usize;
+        self.expect(name, found <= max, format!("0 to {max}"), found)?;
+        Ok(found)
+    }
+
+    fn rms_eps(&self) -> Result<f32, Error> {
+        // NAVER's files have it under the name of norms that subtract the mean, which their models do not have.
+        let naver = matches!(self.architecture, "hyperclovax" | "hcx-seed-think");
+        match self.optional_f32("attention.layer_norm_epsilon")? {
+            Some(eps) if naver => Ok(eps),
+            _ => Ok(self.metadata.f32(&self.key("attention.layer_norm_rms_epsilon"))?),
+        }
     }
 
     fn expect(&self, name: &str, holds: bool, expected: impl ToString, found: impl ToString) -> Result<(), Error> {

@@ -9,6 +9,7 @@
 mod arch;
 mod error;
 mod hyper;
+mod layers;
 mod model;
 mod placement;
 mod rope;

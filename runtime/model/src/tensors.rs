@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use silhak_gguf::{Gguf, TensorInfo};
 use silhak_ops::{PlanBuilder, Weight, WeightId};
-use silhak_quant::Format;
+use silhak_quant::{Format, dequantize};
 
 use crate::Error;
 
@@ -52,6 +52,16 @@ impl<'a> Tensors<'a> {
     pub(crate) fn bias(&self, name: &str, len: usize) -> Result<Option<WeightId>, Error> {
         let name = format!("{name}.bias");
         self.has(&name).then(|| self.declare(name, 1, len)).transpose()
+    }
+
+    /// `N` numbers that the plan is written with: `{name}.weight`, as float32.
+    pub(crate) fn constants<const N: usize>(&self, name: &str) -> Result<[f32; N], Error> {
+        let name = format!("{name}.weight");
+        let tensor = self.gguf.tensor(&name).ok_or_else(|| Error::MissingTensor { name: name.clone() })?;
+        check_shape(tensor, 1, N)?;
+        let mut values = [0.0; N];
+        dequantize(format_of(tensor)?, &self.gguf.data(tensor), &mut values).map_err(silhak_ops::Error::from)?;
+        Ok(values)
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {

@@ -182,8 +182,9 @@ mod tests {
             let model = silhak_model::Model::from_gguf(&Gguf::open(file.path()).unwrap()).unwrap();
             let (hyper, shape) = (model.hyper_params(), preset.shape);
             assert_eq!((hyper.n_layers, hyper.n_embd, hyper.n_vocab), (2, shape.n_embd, shape.n_vocab));
-            // Nothing is there that no model reads.
-            assert_eq!(model.weights().len(), draft.tensors.len(), "{}", preset.name);
+            // Nothing is there that no model reads. Numbers that the plan is written with are no weights in it.
+            let n_weights = draft.tensors.iter().filter(|tensor| tensor.name != "bskcn_tv.weight").count();
+            assert_eq!(model.weights().len(), n_weights, "{}", preset.name);
         }
     }
 
@@ -194,6 +195,7 @@ mod tests {
             ("llama-1b", Mix::Q4KM, 807_694_464u64),
             ("qwen2-7b", Mix::Q4KM, 4_683_074_240),
             ("qwen2-32b", Mix::Q4KM, 19_851_336_256),
+            ("hcx-think-14b", Mix::Q4KM, 8_916_242_240),
         ] {
             let bytes = Draft::new(&Preset::find(name).unwrap().shape, mix, 1).unwrap().file_bytes().unwrap();
             let missing = published.abs_diff(bytes);

@@ -1,6 +1,6 @@
 //! The sizes of a model, and the metadata that states them.
 
-use silhak_gguf::Value;
+use silhak_gguf::{Array, Value};
 use silhak_quant::Outline;
 
 /// The sizes that a file of a model has.
@@ -34,6 +34,32 @@ pub struct Shape {
     pub tied: bool,
     /// Sliding window of the local layers, in tokens.
     pub window: Option<usize>,
+    /// The multipliers of muP.
+    pub multipliers: Option<Multipliers>,
+    /// Block skip connections.
+    pub skips: Option<Skips>,
+}
+
+/// What muP multiplies, where 1 would be the model without it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Multipliers {
+    /// The embedding.
+    pub embedding: f32,
+    /// `q . k`, instead of `1 / sqrt(head_dim)`.
+    pub attention: f32,
+    /// What each sub-layer adds to the residual stream.
+    pub residual: f32,
+    /// The logits.
+    pub logit: f32,
+}
+
+/// Layers whose input is kept in one of two slots, and layers whose input is blended with what is kept there.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Skips {
+    /// The layers that keep, for each slot.
+    pub keeps: [&'static [usize]; 2],
+    /// The layers that blend, for each slot.
+    pub blends: [&'static [usize]; 2],
 }
 
 impl Shape {
@@ -60,9 +86,36 @@ impl Shape {
             ("rope.dimension_count", size(self.head_dim)),
             ("rope.freq_base", Value::F32(self.rope_base)),
         ];
-        entries.extend(self.window.map(|window| ("attention.sliding_window", size(window))));
+        if let Some(window) = self.window {
+            entries.push(("attention.sliding_window", size(window)));
+        }
+        if self.architecture == "exaone4" && self.window.is_some() {
+            let is_local = (1..=self.n_layers).map(|n| !n.is_multiple_of(4)).collect();
+            entries.push(("attention.sliding_window_pattern", Value::Array(Array::Bool(is_local))));
+        }
+        if let Some(Multipliers { embedding, attention, residual, logit }) = self.multipliers {
+            entries.extend([
+                ("embedding_scale", Value::F32(embedding)),
+                ("attention.scale", Value::F32(attention)),
+                ("residual_scale", Value::F32(residual)),
+                ("logit_scale", Value::F32(logit)),
+            ]);
+        }
+        if let Some(Skips { keeps: [keep_0, keep_1], blends: [blend_0, blend_1] }) = self.skips {
+            entries.extend([
+                ("attention.block_skip_connection.0", self.flags(keep_0)),
+                ("attention.block_skip_connection.1", self.flags(keep_1)),
+                ("attention.block_skip_connection.2", self.flags(blend_0)),
+                ("attention.block_skip_connection.3", self.flags(blend_1)),
+            ]);
+        }
         let architecture = self.architecture;
         entries.into_iter().map(move |(key, value)| (format!("{architecture}.{key}"), value))
+    }
+
+    /// 1 for each of `layers`, 0 for the others.
+    fn flags(&self, layers: &[usize]) -> Value {
+        Value::Array(Array::U32((0..self.n_layers).map(|i| u32::from(layers.contains(&i))).collect()))
     }
 
     pub(crate) fn outline(&self) -> Outline {

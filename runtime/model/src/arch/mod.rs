@@ -1,9 +1,13 @@
 //! One file per architecture: its forward pass, in the order of the maths.
 
 mod decoder;
+mod exaone;
+mod exaone4;
 mod gemma3;
+mod hyperclovax;
 mod llama;
 mod qwen2;
+mod solar;
 
 use silhak_ops::{PlanBuilder, ValueId, WeightId};
 
@@ -15,7 +19,17 @@ use crate::tensors::Tensors;
 type Write = fn(&PlanBuilder, &HyperParams, Keys<'_>, &Tensors<'_>) -> Result<(), Error>;
 
 /// `general.architecture` and who writes its plan.
-const ARCHITECTURES: &[(&str, Write)] = &[("gemma3", gemma3::write), ("llama", llama::write), ("qwen2", qwen2::write)];
+const ARCHITECTURES: &[(&str, Write)] = &[
+    ("exaone", exaone::write),
+    ("exaone4", exaone4::write),
+    ("gemma3", gemma3::write),
+    // NAVER's own files have the second name.
+    ("hyperclovax", hyperclovax::write),
+    ("hcx-seed-think", hyperclovax::write),
+    ("llama", llama::write),
+    ("qwen2", qwen2::write),
+    ("solar", solar::write),
+];
 
 /// The names of all architectures that can be run.
 pub fn architectures() -> impl Iterator<Item = &'static str> {

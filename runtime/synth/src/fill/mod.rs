@@ -38,7 +38,8 @@ impl Tensor {
 impl Chunk<'_> {
     /// The chunk's bytes.
     ///
-    /// Norms lie around 1, and RoPE's factors grow from 1 to 8 as those of Llama 3 do. All others have the standard
+    /// Norms lie around 1, RoPE's factors grow from 1 to 8 as those of Llama 3 do, and skip connections blend as those of
+    /// Solar Pro do. All others have the standard
     /// deviation `1 / sqrt(cols)`: what was of unit size before a matrix is so behind it, however many layers there are.
     pub(crate) fn fill(&self, seed: u64) -> io::Result<Vec<u8>> {
         let Tensor { name, format, cols, .. } = self.tensor;
@@ -52,6 +53,8 @@ impl Chunk<'_> {
         } else if name == "rope_freqs.weight" {
             let last = cols.saturating_sub(1).max(1) as f32;
             (0..self.n_values).map(|i| 1.0 + 7.0 * (self.first + i) as f32 / last).collect::<Vec<f32>>()
+        } else if name == "bskcn_tv.weight" {
+            vec![0.8, 0.2]
         } else {
             blocks::fill(*format, 1.0 / (*cols as f32).sqrt(), &mut random, &mut bytes);
             return Ok(bytes);
