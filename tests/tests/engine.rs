@@ -11,7 +11,7 @@ use silhak::cpu::Isa;
 use silhak::gguf::Value;
 use silhak::{
     CancelToken, ChatOptions, Device, Error, FinishReason, GenerateOptions, LoadOptions, Message, Model, ModelFile,
-    SamplingOptions, Special,
+    SamplingOptions, Special, architectures,
 };
 use silhak_ops::cases::Random;
 use silhak_quant::Format;
@@ -20,8 +20,6 @@ use silhak_tests::tiny::{Tensor, Tiny};
 use silhak_text::ToolCall;
 use tempfile::TempDir;
 use tracing::Level;
-
-const ARCHITECTURES: [&str; 3] = ["llama", "qwen2", "gemma3"];
 
 struct TinyFile {
     folder: TempDir,
@@ -63,7 +61,7 @@ fn assert_near(found: &[f32], expected: &[f32], most: f64, what: &str) {
 /// Prefill is decode in larger batches: 150 tokens cross gemma3's window of 24 several times. On the CPU not a bit changes.
 #[test]
 fn chunks_and_pages_do_not_change_the_logits() {
-    for architecture in ARCHITECTURES {
+    for architecture in architectures() {
         let file = TinyFile::new(&Tiny::new(architecture));
         let tokens = tokens(150, 1);
         for device in [Device::Reference, Device::Cpu] {
@@ -84,7 +82,7 @@ fn chunks_and_pages_do_not_change_the_logits() {
 /// texts differ by such a step, and the others by float32 noise alone.
 #[test]
 fn the_devices_agree() {
-    for architecture in ARCHITECTURES {
+    for architecture in architectures() {
         let file = TinyFile::new(&Tiny::new(architecture));
         let load = |device| file.load(|o| o.device = device);
         let (cpu, rounded, reference) = (load(Device::Cpu), load(Device::ReferenceA8), load(Device::Reference));
@@ -102,7 +100,7 @@ fn the_devices_agree() {
 /// One order of float operations for every instruction set: a text does not depend on the processor.
 #[test]
 fn instruction_sets_give_the_same_bits() {
-    for architecture in ARCHITECTURES {
+    for architecture in architectures() {
         for format in [Format::Q8_0, Format::Q4_1, Format::F16] {
             let file = TinyFile::new(&Tiny { format, ..Tiny::new(architecture) });
             let tokens = tokens(40, 6);
@@ -116,7 +114,7 @@ fn instruction_sets_give_the_same_bits() {
 /// Sessions that run at the same time share batches, and do not see each other.
 #[test]
 fn sessions_side_by_side_equal_each_alone() {
-    for architecture in ARCHITECTURES {
+    for architecture in architectures() {
         let file = TinyFile::new(&Tiny::new(architecture));
         let model = file.load(|o| o.sequences = 4);
         let answer = |seed| {
@@ -143,7 +141,7 @@ fn sessions_side_by_side_equal_each_alone() {
 /// A conversation that grows runs only what is new, and says the same as one that starts over.
 #[test]
 fn a_stored_prefix_saves_work_and_changes_nothing() {
-    for architecture in ARCHITECTURES {
+    for architecture in architectures() {
         let file = TinyFile::new(&Tiny::new(architecture));
         let model = file.load(|_| ());
         let greedy = || GenerateOptions {

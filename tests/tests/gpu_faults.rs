@@ -3,6 +3,7 @@
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use silhak::architectures;
 use silhak_gpu::{Gpu, GpuOptions};
 use silhak_ops::Error;
 use silhak_tests::gpu::{Subject, open_or_skip};
@@ -12,7 +13,7 @@ const TOLD: Duration = Duration::from_secs(2);
 
 #[test]
 fn every_allocation_may_be_refused() {
-    for architecture in ["llama", "qwen2", "gemma3"] {
+    for architecture in architectures() {
         let Some(gpu) = open_or_skip(&GpuOptions { memory_limit: Some(0), ..GpuOptions::default() }) else { return };
         let subject = Subject::new(architecture);
         let mut n_refused = 0;

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use silhak::{Device, Error, Fit, GpuError, GpuLayers, LoadOptions, Model, ModelFile};
+use silhak::{Device, Error, Fit, GpuError, GpuLayers, LoadOptions, Model, ModelFile, architectures};
 use silhak_cpu::{Cpu, CpuOptions};
 use silhak_gpu::{Feature, GpuOptions};
 use silhak_model::{Blocks, Offload};
@@ -15,7 +15,6 @@ use silhak_tests::Distance;
 use silhak_tests::gpu::open_or_skip;
 use silhak_tests::tiny::Tiny;
 
-const ARCHITECTURES: [&str; 3] = ["llama", "qwen2", "gemma3"];
 const PAGE_LEN: usize = 16;
 const MOST_TOKENS: usize = 64;
 
@@ -72,7 +71,7 @@ fn shared(backend: impl Backend + 'static) -> Arc<dyn Backend> {
 
 #[test]
 fn two_cpus_give_the_bits_of_one() {
-    for architecture in ARCHITECTURES {
+    for architecture in architectures() {
         let folder = tempfile::tempdir().unwrap();
         let file = write(&Tiny::new(architecture), folder.path());
         let (cpu, tokens) = (Cpu::new(CpuOptions::default()), tokens(50, 1));
@@ -98,7 +97,7 @@ fn a_gpu_gives_the_logits_of_the_reference_whole_or_in_part() {
         return;
     };
     let reference = Reference { quantize_activations: false };
-    for architecture in ARCHITECTURES {
+    for architecture in architectures() {
         let folder = tempfile::tempdir().unwrap();
         let file = write(&Tiny::new(architecture), folder.path());
         let tokens = tokens(30, 2);
