@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use silhak::ModelFile;
-use silhak::gguf::Value;
+use silhak::gguf::{Array, Value};
 use silhak_ops::{Op, Pairing, Rope, RopeScaling, RopeTable};
 use silhak_quant::Format;
 use silhak_tests::tiny::{Tensor, Tiny};
@@ -165,6 +165,109 @@ fn local_layers_have_a_rope_of_their_own() {
         let global = Rope { base: 1e6, scaling: LINEAR_4, ..local };
         let expected: Vec<_> = (0..7).flat_map(|layer| [if layer == 5 { global } else { local }; 2]).collect();
         assert_eq!(ropes("gemma3", metadata), expected);
+    }
+}
+
+/// The sliding window of each layer, and whether RoPE turns its queries.
+fn layers(file: &ModelFile) -> Vec<(Option<usize>, bool)> {
+    let plan = file.model().plan();
+    let mut turned = false;
+    let mut layers = Vec::new();
+    for op in plan.ops() {
+        match op {
+            Op::Rope { .. } => turned = true,
+            Op::Attention { layer, .. } => {
+                layers.push((plan.kv_layer(*layer).window, turned));
+                turned = false;
+            }
+            _ => {}
+        }
+    }
+    layers
+}
+
+const LOCAL: (Option<usize>, bool) = (Some(24), true);
+const GLOBAL: (Option<usize>, bool) = (None, false);
+
+/// Whatever way the file says it, and in files whose last block predicts several tokens at once (EXAONE 4.5 has 65 blocks).
+#[test]
+fn exaone_4_has_its_window_and_no_positions_in_global_layers() {
+    const PATTERN: &str = "exaone4.attention.sliding_window_pattern";
+    let every_fourth = [LOCAL, LOCAL, LOCAL, GLOBAL, LOCAL];
+    let flags = |flags: &[bool]| Value::Array(Array::Bool(flags.to_vec()));
+    let cases: &[(Option<Value>, &[(Option<usize>, bool)])] = &[
+        (None, &every_fourth),
+        (Some(Value::U32(4)), &every_fourth),
+        (Some(Value::U32(2)), &[LOCAL, GLOBAL, LOCAL, GLOBAL, LOCAL]),
+        (Some(flags(&[true, true, true, false, true])), &every_fourth),
+        (Some(flags(&[false, true, false, true, true])), &[GLOBAL, LOCAL, GLOBAL, LOCAL, LOCAL]),
+    ];
+    for (pattern, expected) in cases {
+        let set = |metadata: &mut Metadata| match pattern {
+            Some(pattern) => drop(metadata.insert(PATTERN.into(), pattern.clone())),
+            None => drop(metadata.remove(PATTERN)),
+        };
+        let file = open("exaone4", |metadata, _| set(metadata)).unwrap();
+        assert_eq!(layers(&file), *expected, "{pattern:?}");
+        let n_flags = if let Some(Value::Array(flags)) = pattern { Some(flags.len()) } else { None };
+        let file = open("exaone4", |metadata, _| {
+            set(metadata);
+            metadata.insert("exaone4.block_count".into(), Value::U32(6));
+            metadata.insert("exaone4.nextn_predict_layers".into(), Value::U32(1));
+            if n_flags.is_some()
+                && let Some(Value::Array(Array::Bool(flags))) = metadata.get_mut(PATTERN)
+            {
+                flags.push(false);
+            }
+        })
+        .unwrap();
+        assert_eq!(layers(&file), *expected, "{pattern:?} and a block that is not used");
+    }
+    let file = open("exaone4", |metadata, _| drop(metadata.remove("exaone4.attention.sliding_window"))).unwrap();
+    assert_eq!(layers(&file), [(None, true); 5], "the 1.2B has no window, and positions everywhere");
+}
+
+#[test]
+fn an_impossible_pattern_is_named() {
+    const PATTERN: &str = "exaone4.attention.sliding_window_pattern";
+    for pattern in [Value::U32(0), Value::Array(Array::Bool(vec![true; 4])), "LLLG".into()] {
+        let error = refusal("exaone4", |metadata, _| drop(metadata.insert(PATTERN.into(), pattern)));
+        assert_names(&error, &[PATTERN]);
+    }
+    let key = "exaone4.nextn_predict_layers";
+    let error = refusal("exaone4", |metadata, _| drop(metadata.insert(key.into(), Value::U32(5))));
+    assert_names(&error, &[key, "0 to 4"]);
+}
+
+#[test]
+fn solar_blends_only_what_is_kept() {
+    let key = "solar.attention.block_skip_connection.0";
+    let nothing = Value::Array(Array::U32(vec![0; 7]));
+    let error = refusal("solar", |metadata, _| drop(metadata.insert(key.into(), nothing)));
+    assert_names(&error, &["solar.attention.block_skip_connection.2", "layer 2"]);
+    let error = refusal("solar", |_, tensors| tensors.retain(|t| t.name != "bskcn_tv.weight"));
+    assert_names(&error, &["bskcn_tv.weight", "missing"]);
+}
+
+/// NAVER's files name the epsilon as LayerNorm's is named, and have no residual scale where it is 1.
+#[test]
+fn hyperclovax_reads_the_names_of_its_maker() {
+    for architecture in ["hyperclovax", "hcx-seed-think"] {
+        let key = |name: &str| format!("{architecture}.{name}");
+        let scales = |remove: &[&str]| {
+            let file = open(architecture, |metadata, _| {
+                let eps = metadata.remove(&key("attention.layer_norm_rms_epsilon")).unwrap();
+                metadata.insert(key("attention.layer_norm_epsilon"), eps);
+                remove.iter().for_each(|name| drop(metadata.remove(&key(name))));
+            });
+            let file = file.unwrap();
+            assert_eq!(file.model().hyper_params().rms_eps, 1e-5);
+            let scale = |op: &Op| if let Op::Scale { factor, .. } = op { Some(*factor) } else { None };
+            file.model().plan().ops().iter().filter_map(scale).collect::<Vec<_>>()
+        };
+        assert_eq!(scales(&[]), [&[3.0][..], &[0.75; 6], &[0.5]].concat());
+        assert_eq!(scales(&["residual_scale"]), [3.0, 0.5]);
+        assert!(scales(&["residual_scale", "embedding_scale", "logit_scale"]).is_empty());
     }
 }
 
