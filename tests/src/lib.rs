@@ -1,5 +1,6 @@
 //! Helpers shared by the cross-crate tests.
 
+pub mod fixtures;
 pub mod gpu;
 pub mod models;
 pub mod tiny;

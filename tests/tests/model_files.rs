@@ -168,8 +168,10 @@ fn local_layers_have_a_rope_of_their_own() {
     }
 }
 
-/// The sliding window of each layer, and whether RoPE turns its queries.
-fn layers(file: &ModelFile) -> Vec<(Option<usize>, bool)> {
+/// A layer's sliding window, and whether RoPE turns its queries.
+type Layer = (Option<usize>, bool);
+
+fn layers(file: &ModelFile) -> Vec<Layer> {
     let plan = file.model().plan();
     let mut turned = false;
     let mut layers = Vec::new();
@@ -186,8 +188,8 @@ fn layers(file: &ModelFile) -> Vec<(Option<usize>, bool)> {
     layers
 }
 
-const LOCAL: (Option<usize>, bool) = (Some(24), true);
-const GLOBAL: (Option<usize>, bool) = (None, false);
+const LOCAL: Layer = (Some(24), true);
+const GLOBAL: Layer = (None, false);
 
 /// Whatever way the file says it, and in files whose last block predicts several tokens at once (EXAONE 4.5 has 65 blocks).
 #[test]
@@ -195,7 +197,7 @@ fn exaone_4_has_its_window_and_no_positions_in_global_layers() {
     const PATTERN: &str = "exaone4.attention.sliding_window_pattern";
     let every_fourth = [LOCAL, LOCAL, LOCAL, GLOBAL, LOCAL];
     let flags = |flags: &[bool]| Value::Array(Array::Bool(flags.to_vec()));
-    let cases: &[(Option<Value>, &[(Option<usize>, bool)])] = &[
+    let cases: &[(Option<Value>, &[Layer])] = &[
         (None, &every_fourth),
         (Some(Value::U32(4)), &every_fourth),
         (Some(Value::U32(2)), &[LOCAL, GLOBAL, LOCAL, GLOBAL, LOCAL]),

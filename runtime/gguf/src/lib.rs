@@ -28,6 +28,7 @@ mod error;
 mod gguf;
 pub mod limits;
 mod metadata;
+mod parallel;
 mod parse;
 mod source;
 mod split;

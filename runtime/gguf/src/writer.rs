@@ -121,7 +121,23 @@ impl Writer {
     /// # Errors
     /// [`Error::Io`] when `out` fails; [`Error::Unwritable`] when the data together pass the range of an offset.
     pub fn begin<W: Write>(self, mut out: W) -> Result<TensorWriter<W>, Error> {
-        let alignment = u64::from(self.alignment.unwrap_or(DEFAULT_ALIGNMENT));
+        out.write_all(&self.header()?).map_err(write_failed)?;
+        Ok(self.resume(out))
+    }
+
+    /// Goes on with a file whose beginning is that of [`begin`](Writer::begin) already. `out` stands behind it, or behind
+    /// as many tensors as are then [skipped](TensorWriter::skip).
+    pub fn resume<W: Write>(self, out: W) -> TensorWriter<W> {
+        TensorWriter { out, alignment: self.alignment(), pending: self.tensors.into(), broken: false }
+    }
+
+    fn alignment(&self) -> u64 {
+        u64::from(self.alignment.unwrap_or(DEFAULT_ALIGNMENT))
+    }
+
+    /// Everything before the data.
+    fn header(&self) -> Result<Vec<u8>, Error> {
+        let alignment = self.alignment();
         let mut bytes = Vec::new();
         bytes.extend(MAGIC);
         bytes.extend(3u32.to_le_bytes());
@@ -147,8 +163,7 @@ impl Writer {
             offset = end;
         }
         bytes.resize(bytes.len().next_multiple_of(alignment as usize), 0);
-        out.write_all(&bytes).map_err(write_failed)?;
-        Ok(TensorWriter { out, alignment, pending: self.tensors.into(), broken: false })
+        Ok(bytes)
     }
 }
 
@@ -158,9 +173,14 @@ impl<W: Write> TensorWriter<W> {
         self.pending.front().map(|tensor| (tensor.name.as_str(), tensor.n_bytes))
     }
 
+    /// Counts the next tensor as written, because its data stands in the file already; whether there was one.
+    pub fn skip(&mut self) -> bool {
+        self.pending.pop_front().is_some()
+    }
+
     /// Bytes that are still to be written: the data of the tensors that are left, each with its padding.
     pub fn remaining(&self) -> u64 {
-        // `begin` has added these up without an overflow.
+        // Writing the header has added these up without an overflow.
         self.pending.iter().map(|tensor| tensor.n_bytes.next_multiple_of(self.alignment)).sum()
     }
 

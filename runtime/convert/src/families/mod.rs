@@ -1,0 +1,83 @@
+//! What each maker's model class is called in GGUF: architecture, tensors, hyper-parameters.
+
+mod exaone;
+mod exaone4;
+mod hyperclovax;
+mod llama;
+mod solar;
+
+use silhak_gguf::Value;
+
+use crate::Error;
+use crate::config::Config;
+use crate::sizes::Sizes;
+
+/// A model class.
+pub(crate) struct Family {
+    /// Its names under `architectures` in `config.json`.
+    pub(crate) classes: &'static [&'static str],
+    /// `general.architecture`.
+    pub(crate) architecture: &'static str,
+    pub(crate) names: &'static Names,
+    /// RoPE turns adjacent pairs in GGUF, and so the rows of Q and K are in another order than the maker's.
+    pub(crate) permuted: bool,
+    /// Metadata beyond what every decoder has, and numbers that become tensors.
+    pub(crate) extras: fn(&Config, &Sizes) -> Result<Extras, Error>,
+}
+
+/// Names of tensors, GGUF's first, then the maker's.
+pub(crate) struct Names {
+    pub(crate) model: &'static [Name],
+    /// Before the number of a block.
+    pub(crate) block_prefix: &'static str,
+    pub(crate) block: &'static [Name],
+}
+
+/// A tensor's two names, without `.weight` or `.bias`.
+pub(crate) struct Name {
+    pub(crate) gguf: &'static str,
+    pub(crate) maker: &'static str,
+    pub(crate) is_required: bool,
+}
+
+const fn name(gguf: &'static str, maker: &'static str) -> Name {
+    Name { gguf, maker, is_required: true }
+}
+
+/// Not in every model of the class.
+const fn optional(gguf: &'static str, maker: &'static str) -> Name {
+    Name { gguf, maker, is_required: false }
+}
+
+/// What only some classes have.
+#[derive(Default)]
+pub(crate) struct Extras {
+    /// Keys without the architecture's prefix.
+    pub(crate) metadata: Vec<(&'static str, Value)>,
+    /// Vectors of float32.
+    pub(crate) vectors: Vec<(&'static str, Vec<f32>)>,
+}
+
+fn nothing(_: &Config, _: &Sizes) -> Result<Extras, Error> {
+    Ok(Extras::default())
+}
+
+/// Tensors without weight in the forward pass: tables that are computed anew, heads that predict several tokens, and
+/// whatever sees or hears.
+pub(crate) fn may_be_left_out(name: &str) -> bool {
+    const BEGINNINGS: &[&str] =
+        &["mtp.", "model.mtp.", "visual.", "model.visual.", "vision_model.", "model.vision_model.", "mm_projector."];
+    const ENDS: &[&str] = &[".rotary_emb.inv_freq", ".attention.masked_bias", ".attention.rotary.inv_freq"];
+    BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) || ENDS.iter().any(|end| name.ends_with(end))
+}
+
+/// The family of a model's class.
+pub(crate) fn find(class: &str) -> Result<&'static Family, Error> {
+    ALL.iter().copied().find(|family| family.classes.contains(&class)).ok_or_else(|| {
+        let known: Vec<_> = ALL.iter().flat_map(|family| family.classes).copied().collect();
+        Error::UnknownClass { found: class.into(), known: known.join(", ") }
+    })
+}
+
+const ALL: &[&Family] =
+    &[&exaone::FAMILY, &exaone4::FAMILY, &hyperclovax::FAMILY, &llama::FAMILY, &llama::QWEN2, &solar::FAMILY];
