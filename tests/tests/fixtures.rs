@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use silhak::{Device, GenerateOptions, LoadOptions, Model, SamplingOptions};
+use silhak::{ChatOptions, Device, GenerateOptions, LoadOptions, Message, Model, SamplingOptions};
 use silhak_convert::{Mix, Options, Report, convert};
 use silhak_gpu::GpuOptions;
 use silhak_tests::fixtures::{self, Fixture};
@@ -84,6 +84,17 @@ fn the_logits_are_those_of_the_makers_classes() {
             println!("{} in batches of {n_batch}: {distance:.1e}", model.fixture.name);
             assert!(distance <= 1e-4, "{} in batches of {n_batch}: {distance:.1e}", model.fixture.name);
         }
+    }
+}
+
+/// The converted tokenizer and template make the prompt that the maker's tokenizer made.
+#[test]
+fn prompts_are_those_of_the_makers_tokenizers() {
+    for model in all(Mix::Bf16) {
+        let Some(answer) = &model.fixture.answer else { continue };
+        let engine = model.load(|o| o.device = Device::Cpu);
+        let prompt = engine.chat_prompt(&[Message::user("헌법 제5조")], &ChatOptions::default()).unwrap();
+        assert_eq!(prompt, answer.prompt, "{}", model.fixture.name);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Every flag and argument, each defined once.
 
+mod convert;
 mod engine;
 mod model;
 mod size;
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::messages::Lang;
 
+pub(crate) use convert::ConvertArgs;
 pub(crate) use engine::{
     BenchArgs, DeviceArgs, EngineArgs, InputArgs, PerplexityArgs, RunArgs, SamplingArgs, TokenizeArgs,
 };
@@ -59,6 +61,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Tell whether a model fits into memory, and with which context
     Fit(FitArgs),
+    /// Make a GGUF file of a model as its maker publishes it
+    Convert(ConvertArgs),
     /// Write a model of a true shape with random weights, to measure what such a model costs
     Synth(SynthArgs),
     /// Show what this machine has and what Silhak would use

@@ -61,6 +61,7 @@ fn start_log(verbose: u8) {
 /// Whether the user stopped a verb that cleans up after itself; others end at Ctrl-C by themselves.
 fn is_interruption(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref(), Some(silhak_synth::Error::Cancelled))
+        || matches!(error.downcast_ref(), Some(silhak_convert::Error::Cancelled))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -1,6 +1,9 @@
 //! The progress bar and the lines about sources, on stderr.
 
 use std::io::{self, IsTerminal};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -8,6 +11,41 @@ use silhak_store::{CancelToken, Event, Monitor, Phase};
 
 use crate::messages::{self, Lang};
 use crate::output;
+
+/// How far a file is written, as a bar where stderr is a terminal; and whether Ctrl-C was pressed, at which the writer
+/// stops by itself and cleans up.
+pub(crate) struct Writing {
+    bar: Option<ProgressBar>,
+    interrupted: Arc<AtomicBool>,
+}
+
+impl Writing {
+    /// Takes Ctrl-C over.
+    pub(crate) fn start(lang: Lang) -> anyhow::Result<Self> {
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&interrupted);
+        ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
+        let bar = io::stderr().is_terminal().then(|| bar(lang.writing(), 0, 0));
+        Ok(Writing { bar, interrupted })
+    }
+
+    /// Shows the bytes written, and says whether to go on.
+    pub(crate) fn hear(&self, done: u64, total: u64) -> ControlFlow<()> {
+        if let Some(bar) = &self.bar {
+            bar.set_length(total);
+            bar.set_position(done);
+        }
+        if self.interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
 
 /// Turns the store's events into a bar, where stderr is a terminal, and into lines of text.
 pub(crate) struct Reporter {

@@ -11,8 +11,6 @@ use crate::blocks::{BlockQ4_0, BlockQ4_1, BlockQ5_0, BlockQ5_1, BlockQ8_0};
 
 const INT4: Integers<-8, 7> = Integers { targets: INT4_TARGETS };
 const INT5: Integers<-16, 15> = Integers { targets: INT5_TARGETS };
-/// Dot products that take the sign from one factor rely on quants never being -128. There is no search.
-const INT8: Integers<-127, 127> = Integers { targets: &[] };
 
 impl Encode<32> for BlockQ4_0 {
     fn encode(x: &[f32; 32], w: &[f32; 32]) -> BlockQ4_0 {
@@ -52,11 +50,14 @@ impl Encode<32> for BlockQ5_1 {
 }
 
 impl Encode<32> for BlockQ8_0 {
-    /// With 255 levels a search gains nothing that matters: the scale just reaches the greatest value.
+    /// With 255 levels a search gains nothing that matters: the scale just reaches the greatest value. Values are divided by
+    /// it as it was before it became a half float, so that blocks are, bit for bit, those of ggml.
     fn encode(x: &[f32; 32], _: &[f32; 32]) -> BlockQ8_0 {
         let amax = x.iter().fold(0.0, |amax: f32, x| amax.max(x.abs()));
-        let d = half_precision(amax / 127.0);
-        BlockQ8_0 { d: f16::from_f32(d), qs: quants(x, d, INT8).map(|q| q as i8) }
+        let d = amax / 127.0;
+        // Of values too small to have an inverse of their scale, nothing is left in half precision either.
+        let inverse = if (1.0 / d).is_finite() { 1.0 / d } else { 0.0 };
+        BlockQ8_0 { d: f16::from_f32(d), qs: x.map(|x| (x * inverse).round() as i8) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bench;
 mod completions;
+mod convert;
 mod doctor;
 mod fit;
 mod import;
@@ -34,6 +35,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> anyhow::Result<()> {
         Command::Bench(args) => bench::run(args, context),
         Command::Inspect(args) => inspect::run(args, context),
         Command::Fit(args) => fit::run(args, context),
+        Command::Convert(args) => convert::run(args, context),
         Command::Synth(args) => synth::run(args, context),
         Command::Doctor(args) => doctor::run(args, context),
         Command::Completions(args) => completions::run(args),

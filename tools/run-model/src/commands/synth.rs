@@ -1,11 +1,7 @@
 //! `run-model synth PRESET -o FILE`
 
-use std::io::{self, IsTerminal};
 use std::num::NonZero;
-use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -15,7 +11,8 @@ use silhak_synth::{Draft, Error, Preset, Progress};
 use crate::cli::SynthArgs;
 use crate::context::Context;
 use crate::messages::Lang;
-use crate::{output, progress};
+use crate::output;
+use crate::progress::Writing;
 
 pub(crate) fn run(args: &SynthArgs, context: &Context) -> anyhow::Result<()> {
     // Without `--list` the command line demands both.
@@ -46,23 +43,9 @@ fn draft(preset: &Preset, args: &SynthArgs) -> Result<Draft, Error> {
 
 /// Writes the file, with a bar where stderr is a terminal. Ctrl-C leaves nothing of it.
 fn save(draft: &Draft, path: &Path, lang: Lang) -> anyhow::Result<u64> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed))?;
-    let bar = io::stderr().is_terminal().then(|| progress::bar(lang.writing(), 0, 0));
-    let mut monitor = |Progress { done, total }| {
-        if let Some(bar) = &bar {
-            bar.set_length(total);
-            bar.set_position(done);
-        }
-        if interrupted.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    };
+    let writing = Writing::start(lang)?;
     let n_threads = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
-    let saved = draft.save(path, n_threads, &mut monitor);
-    if let Some(bar) = &bar {
-        bar.finish_and_clear();
-    }
-    Ok(saved?)
+    Ok(draft.save(path, n_threads, &mut |Progress { done, total }| writing.hear(done, total))?)
 }
 
 fn list(args: &SynthArgs, lang: Lang) -> anyhow::Result<()> {

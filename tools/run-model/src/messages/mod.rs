@@ -1,6 +1,7 @@
 //! What the command says, in Korean and English side by side.
 
 mod chat;
+mod convert;
 mod engine;
 mod model;
 mod store;
@@ -34,6 +35,9 @@ pub(crate) fn explain(lang: Lang, error: &anyhow::Error) -> String {
     }
     if let Some(error) = error.downcast_ref::<silhak_synth::Error>() {
         return synth::error(lang, error);
+    }
+    if let Some(error) = error.downcast_ref::<silhak_convert::Error>() {
+        return convert::error(lang, error);
     }
     match error.downcast_ref::<silhak::Error>() {
         Some(error) => engine::error(lang, error),
