@@ -1,9 +1,11 @@
 //! What a file will hold, and writing it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, Write};
 use std::num::NonZero;
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
@@ -67,6 +69,20 @@ impl Draft {
         let mut header = Count(0);
         let remaining = self.begin(&mut header)?.remaining();
         Ok(header.0 + remaining)
+    }
+
+    /// Writes a file whose weights are a hole, zeros that take no room on the disk: enough to see what a model would take.
+    /// Returns the file's size.
+    ///
+    /// # Errors
+    /// [`Error::Gguf`] if the draft breaks a rule of the format, [`Error::Io`].
+    pub fn save_hollow(&self, path: &Path) -> Result<u64, Error> {
+        let failed = |source| Error::Io { action: "write", path: path.to_owned(), source };
+        let file = File::create(path).map_err(failed)?;
+        self.begin(&file)?;
+        let bytes = self.file_bytes()?;
+        file.set_len(bytes).map_err(failed)?;
+        Ok(bytes)
     }
 
     /// Writes the file, with weights made by `n_threads` threads. These change nothing of what is written.
@@ -164,8 +180,6 @@ impl Write for Count {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-
     use silhak_gguf::Gguf;
 
     use super::*;
@@ -176,9 +190,8 @@ mod tests {
     fn presets_are_models() {
         for preset in Preset::ALL {
             let draft = Draft::new(&preset.shape.with_layers(2), Mix::Q4KM, 1).unwrap();
-            let mut file = tempfile::NamedTempFile::new().unwrap();
-            draft.begin(&mut file).unwrap();
-            file.as_file().set_len(draft.file_bytes().unwrap()).unwrap();
+            let file = tempfile::NamedTempFile::new().unwrap();
+            draft.save_hollow(file.path()).unwrap();
             let model = silhak_model::Model::from_gguf(&Gguf::open(file.path()).unwrap()).unwrap();
             let (hyper, shape) = (model.hyper_params(), preset.shape);
             assert_eq!((hyper.n_layers, hyper.n_embd, hyper.n_vocab), (2, shape.n_embd, shape.n_vocab));
