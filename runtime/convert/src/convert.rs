@@ -1,16 +1,14 @@
-//! From a folder to a file.
+//! From a maker's folder to a file.
 
 use std::num::NonZero;
-use std::ops::ControlFlow;
 use std::path::Path;
-use std::thread;
 
 use silhak_quant::Mix;
 
 use crate::Error;
 use crate::checkpoint::Checkpoint;
 use crate::draft::Draft;
-use crate::unfinished::Unfinished;
+use crate::output::{Monitor, Output};
 
 /// How to convert.
 #[derive(Debug, Clone, Default)]
@@ -22,18 +20,6 @@ pub struct Options {
     /// Threads that convert; by default as many as there are processors.
     pub threads: Option<NonZero<usize>>,
 }
-
-/// How far writing has come, in bytes of tensor data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Bytes written.
-    pub done: u64,
-    /// Bytes in all.
-    pub total: u64,
-}
-
-/// Hears how far writing has come, after each chunk, and says whether it shall go on.
-pub type Monitor<'a> = dyn FnMut(Progress) -> ControlFlow<()> + 'a;
 
 /// What was converted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,38 +45,15 @@ pub struct Report {
 pub fn convert(folder: &Path, target: &Path, options: &Options, monitor: &mut Monitor<'_>) -> Result<Report, Error> {
     let checkpoint = Checkpoint::open(folder)?;
     let draft = Draft::new(folder, &checkpoint, options)?;
-    let threads = options.threads.or_else(|| thread::available_parallelism().ok()).unwrap_or(NonZero::<usize>::MIN);
-    let mut unfinished = Unfinished::open(target, &checkpoint.identity()?)?;
-    let mut header = Vec::new();
-    let total = draft.writer()?.begin(&mut header)?.remaining();
-
-    let (mut tensors, n_resumed) = unfinished.writer(draft.writer()?)?;
-    check_room(target, tensors.remaining())?;
-    let mut done = total - tensors.remaining();
-    for part in &draft.parts[n_resumed..] {
-        let chunk = |index| part.chunk(index, &checkpoint);
-        tensors.write_chunks(&part.name, part.n_chunks(), threads, chunk, |n_bytes| {
-            done += n_bytes as u64;
-            match monitor(Progress { done, total }) {
-                ControlFlow::Continue(()) => Ok(()),
-                ControlFlow::Break(()) => Err(Error::Cancelled),
-            }
-        })?;
-        done = total - tensors.remaining();
-    }
-    tensors.finish()?;
-    unfinished.finish(target)?;
+    let tensors: Vec<_> = draft.parts.iter().map(|part| (part.name.as_str(), part.n_chunks())).collect();
+    let chunk = |part: usize, index| draft.parts[part].chunk(index, &checkpoint);
+    let output = Output { target, identity: &checkpoint.identity()?, threads: options.threads };
+    let written = output.write(draft.writer()?, &tensors, chunk, monitor)?;
     Ok(Report {
-        bytes: header.len() as u64 + total,
+        bytes: written.bytes,
         mix: draft.mix,
         n_tensors: draft.parts.len(),
-        n_resumed,
+        n_resumed: written.n_resumed,
         left_out: draft.left_out,
     })
-}
-
-fn check_room(target: &Path, needed: u64) -> Result<(), Error> {
-    let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let available = fs4::available_space(folder).map_err(Error::io("see the free room in", folder))?;
-    if needed > available { Err(Error::NoSpace { needed, available }) } else { Ok(()) }
 }

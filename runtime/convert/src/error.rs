@@ -126,6 +126,38 @@ pub enum Error {
     /// The caller had enough. What is written stays, and the next time goes on from there.
     #[error("stopped; the same command goes on where this one stopped")]
     Cancelled,
+    /// A file to be quantized that is so already.
+    #[error(
+        "tensor '{name}' is quantized already ({found}), and its loss would come on top; take the model in F16 or BF16, or say --allow-requantize"
+    )]
+    Quantized {
+        /// The tensor's name.
+        name: String,
+        /// Its format.
+        found: String,
+    },
+    /// A tensor of a type that cannot be read.
+    #[error("tensor '{name}' is stored as {found}, which cannot be read")]
+    Type {
+        /// Its name.
+        name: String,
+        /// Its type.
+        found: String,
+    },
+    /// A file of importances is broken or of another kind.
+    #[error("'{}' is no importance matrix: {reason}", .path.display())]
+    Importance {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An importance matrix was made with another model.
+    #[error("the importance matrix is of another model: its '{name}' has rows of another length")]
+    OtherImportance {
+        /// The tensor's name.
+        name: String,
+    },
     /// A value that a format cannot hold.
     #[error("tensor '{name}': {source}")]
     Quantize {

@@ -1,9 +1,9 @@
-//! Hugging Face checkpoints to GGUF files.
+//! Hugging Face checkpoints to GGUF files, and GGUF files to smaller ones.
 //!
 //! A folder as makers publish it (`config.json`, `tokenizer.json`, `*.safetensors`, ...) becomes one file: tensors under
 //! GGUF's names, in the formats of a [`Mix`], with metadata that other programs read too where they know the architecture.
 //! Weights are read, converted and written piece by piece, so memory stays small. What was written before an interruption
-//! is not written again.
+//! is not written again. [`quantize`] makes a smaller file of one that is there.
 //!
 //! ```no_run
 //! use std::ops::ControlFlow;
@@ -28,12 +28,18 @@ mod convert;
 mod draft;
 mod error;
 mod families;
+mod importance;
+mod output;
+mod quantize;
 mod rope;
 mod sizes;
 mod tokenizer;
 mod unfinished;
 mod values;
 
-pub use convert::{Monitor, Options, Progress, Report, convert};
+pub use convert::{Options, Report, convert};
 pub use error::Error;
+pub use importance::Importance;
+pub use output::{Monitor, Progress};
+pub use quantize::{QuantizeOptions, QuantizeReport, quantize, quantized_bytes};
 pub use silhak_quant::Mix;

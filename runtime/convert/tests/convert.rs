@@ -178,26 +178,20 @@ fn the_text_part_of_a_larger_model_is_found() {
     }
 }
 
+/// Breaks a folder.
+type Break = fn(&Path);
+
 #[test]
 fn what_is_wrong_is_named() {
-    let set = |key: &'static str, value: Json| {
-        move |folder: &Path| edit(folder, "config.json", |config| drop(config.insert(key.into(), value)))
-    };
-    let cases: [(Box<dyn Fn(&Path)>, &[&str]); 8] = [
-        (Box::new(|folder| fs::remove_file(folder.join("config.json")).unwrap()), &["config.json"]),
-        (Box::new(|folder| fs::write(folder.join("config.json"), "[1]").unwrap()), &["config.json", "download"]),
-        (Box::new(|folder| fs::remove_file(folder.join("model.safetensors")).unwrap()), &["no weights", "index.json"]),
-        (Box::new(cut_off), &["model.safetensors", "download"]),
-        (
-            Box::new(|folder| set("architectures", json!(["MambaForCausalLM"]))(folder)),
-            &["MambaForCausalLM", "LlamaForCausalLM"],
-        ),
-        (
-            Box::new(|folder| set("num_hidden_layers", json!(7))(folder)),
-            &["model.layers.6.self_attn.q_proj.weight", "missing"],
-        ),
-        (Box::new(|folder| set("num_hidden_layers", json!(-1))(folder)), &["num_hidden_layers", "-1"]),
-        (Box::new(|folder| fs::remove_file(folder.join("tokenizer.json")).unwrap()), &["tokenizer.json"]),
+    let cases: [(Break, &[&str]); 8] = [
+        (|folder| fs::remove_file(folder.join("config.json")).unwrap(), &["config.json"]),
+        (|folder| fs::write(folder.join("config.json"), "[1]").unwrap(), &["config.json", "download"]),
+        (|folder| fs::remove_file(folder.join("model.safetensors")).unwrap(), &["no weights", "index.json"]),
+        (cut_off, &["model.safetensors", "download"]),
+        (|folder| set(folder, "architectures", json!(["MambaForCausalLM"])), &["MambaForCausalLM", "LlamaForCausalLM"]),
+        (|folder| set(folder, "num_hidden_layers", json!(7)), &["model.layers.6.self_attn.q_proj.weight", "missing"]),
+        (|folder| set(folder, "num_hidden_layers", json!(-1)), &["num_hidden_layers", "-1"]),
+        (|folder| fs::remove_file(folder.join("tokenizer.json")).unwrap(), &["tokenizer.json"]),
     ];
     for (break_it, words) in cases {
         let folder = copy(NAME);
@@ -276,6 +270,10 @@ fn edit_tensors(folder: &Path, change: impl FnOnce(&mut BTreeMap<String, Tensor>
     let mut tensors = SafeTensors::deserialize(&bytes).unwrap().tensors().into_iter().map(own).collect();
     change(&mut tensors);
     serialize_to_file(tensors.iter().map(|(name, tensor)| (name.as_str(), tensor)), None, &path).unwrap();
+}
+
+fn set(folder: &Path, key: &str, value: Json) {
+    edit(folder, "config.json", |config| drop(config.insert(key.into(), value)));
 }
 
 fn cut_off(folder: &Path) {

@@ -2,7 +2,7 @@
 //!
 //! Python is `$SILHAK_PYTHON`, or `python3`.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests are tests too")]
 
 mod common;
 

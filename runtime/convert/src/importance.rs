@@ -1,0 +1,89 @@
+//! How much each input of a matrix matters ("imatrix"): the mean square of the activations that meet it over some text.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use silhak_gguf::{Gguf, TensorInfo, TensorType};
+
+use crate::Error;
+
+/// The importance of the inputs of a model's matrices.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Importance {
+    matrices: BTreeMap<String, Matrix>,
+}
+
+/// `[n_experts, n_in]`; a matrix that is none of several experts is one.
+#[derive(Debug, Clone, PartialEq)]
+struct Matrix {
+    n_in: usize,
+    means: Vec<f32>,
+}
+
+/// What the sums and numbers of tokens of a matrix are called behind its name.
+const SUMS: &str = ".in_sum2";
+const COUNTS: &str = ".counts";
+
+impl Importance {
+    /// Reads a file as llama.cpp's `imatrix` and `run-model imatrix` write it.
+    ///
+    /// # Errors
+    /// [`Error::Importance`] where it is a file of another kind, or an entry makes no sense.
+    pub fn read(path: &Path) -> Result<Importance, Error> {
+        let gguf = Gguf::open(path)?;
+        let wrong = |reason: String| Error::Importance { path: path.to_owned(), reason };
+        if gguf.metadata().opt_str("general.type")? != Some("imatrix") {
+            return Err(wrong("general.type is not imatrix".into()));
+        }
+        let mut matrices = BTreeMap::new();
+        for sums in gguf.tensors() {
+            let Some(name) = sums.name().strip_suffix(SUMS) else { continue };
+            let counts =
+                gguf.tensor(&format!("{name}{COUNTS}")).ok_or_else(|| wrong(format!("{name} has no counts")))?;
+            let (n_in, n_experts) = (sums.row_len(), sums.n_rows());
+            if [sums, counts].iter().any(|t| t.ty() != TensorType::F32) || counts.n_elements() != n_experts {
+                return Err(wrong(format!("{name}: expected float32, and a count for each of {n_experts} matrices")));
+            }
+            let (sums, counts) = (floats(&gguf, sums), floats(&gguf, counts));
+            let of_expert = |(sums, count): (&[f32], &f32)| sums.iter().map(|sum| sum / count.max(1.0)).collect();
+            let means: Vec<Vec<f32>> = sums.chunks_exact(n_in).zip(&counts).map(of_expert).collect();
+            let means = means.concat();
+            if let Some(mean) = means.iter().find(|mean| !(mean.is_finite() && **mean >= 0.0)) {
+                return Err(wrong(format!("{name}: a mean square of {mean}")));
+            }
+            matrices.insert(name.to_owned(), Matrix { n_in, means });
+        }
+        if matrices.is_empty() {
+            return Err(wrong("it holds no matrices".into()));
+        }
+        Ok(Importance { matrices })
+    }
+
+    /// Refuses an importance of another model's matrices.
+    pub(crate) fn check<'a>(&self, mut tensors: impl Iterator<Item = &'a TensorInfo>) -> Result<(), Error> {
+        let differs =
+            |tensor: &&TensorInfo| self.matrices.get(tensor.name()).is_some_and(|m| m.n_in != tensor.row_len());
+        match tensors.find(differs) {
+            Some(tensor) => Err(Error::OtherImportance { name: tensor.name().into() }),
+            None => Ok(()),
+        }
+    }
+
+    /// The weights of a row of a tensor: `[n_in]`. A row whose expert was never asked has none.
+    pub(crate) fn of_row(&self, tensor: &TensorInfo, row: usize) -> Option<&[f32]> {
+        let Matrix { n_in, means } = self.matrices.get(tensor.name())?;
+        let n_experts = means.len() / n_in;
+        let expert = row * n_experts / tensor.n_rows().max(1);
+        means.chunks_exact(*n_in).nth(expert).filter(|means| means.iter().any(|&mean| mean > 0.0))
+    }
+
+    /// Tells this from another.
+    pub(crate) fn identity(&self) -> String {
+        let sum = |matrix: &Matrix| matrix.means.iter().map(|&mean| f64::from(mean)).sum::<f64>();
+        format!("{:?}", self.matrices.iter().map(|(name, matrix)| (name, sum(matrix))).collect::<Vec<_>>())
+    }
+}
+
+fn floats(gguf: &Gguf, tensor: &TensorInfo) -> Vec<f32> {
+    gguf.data(tensor).as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
+}
