@@ -3,6 +3,7 @@
 mod convert;
 mod engine;
 mod model;
+mod quantize;
 mod size;
 mod synth;
 
@@ -17,6 +18,7 @@ pub(crate) use engine::{
     BenchArgs, DeviceArgs, EngineArgs, InputArgs, PerplexityArgs, RunArgs, SamplingArgs, TokenizeArgs,
 };
 pub(crate) use model::{DoctorArgs, FitArgs, InspectArgs, ShowArgs};
+pub(crate) use quantize::QuantizeArgs;
 pub(crate) use synth::SynthArgs;
 
 /// Runs Korean language models on this machine.
@@ -63,6 +65,8 @@ pub(crate) enum Command {
     Fit(FitArgs),
     /// Make a GGUF file of a model as its maker publishes it
     Convert(ConvertArgs),
+    /// Make a smaller file of a model
+    Quantize(QuantizeArgs),
     /// Write a model of a true shape with random weights, to measure what such a model costs
     Synth(SynthArgs),
     /// Show what this machine has and what Silhak would use

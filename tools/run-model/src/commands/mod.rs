@@ -10,6 +10,7 @@ mod inspect;
 mod ls;
 mod perplexity;
 pub(crate) mod pull;
+mod quantize;
 mod rm;
 mod run;
 mod show;
@@ -36,6 +37,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> anyhow::Result<()> {
         Command::Inspect(args) => inspect::run(args, context),
         Command::Fit(args) => fit::run(args, context),
         Command::Convert(args) => convert::run(args, context),
+        Command::Quantize(args) => quantize::run(args, context),
         Command::Synth(args) => synth::run(args, context),
         Command::Doctor(args) => doctor::run(args, context),
         Command::Completions(args) => completions::run(args),

@@ -1,13 +1,13 @@
-//! What `convert` says, and its errors.
+//! What `convert` and `quantize` say, and their errors.
 
 use std::path::Path;
 
-use silhak_convert::{Error, Report};
+use silhak_convert::{Error, Mix, QuantizeReport, Report};
 
 use super::Lang::{self, En, Ko};
 use crate::output::bytes;
 
-/// An error of `convert` as a sentence in the user's language.
+/// An error of `convert` or `quantize` as a sentence in the user's language.
 pub(crate) fn error(lang: Lang, error: &Error) -> String {
     match (lang, error) {
         (En, Error::NoSpace { needed, available }) => format!(
@@ -63,6 +63,16 @@ fn korean(error: &Error) -> String {
             bytes(*needed),
             bytes(*available)
         ),
+        Error::Quantized { name, found } => format!(
+            "텐서 '{name}'은(는) 이미 양자화되어 있어({found}) 손실이 더해집니다. F16이나 BF16 모델을 쓰시거나 --allow-requantize를 적어 주십시오."
+        ),
+        Error::Type { name, found } => format!("텐서 '{name}'의 형식 {found}은(는) 읽을 수 없습니다."),
+        Error::Importance { path, reason } => {
+            format!("'{}'은(는) 중요도 행렬(imatrix) 파일이 아닙니다: {reason}", path.display())
+        }
+        Error::OtherImportance { name } => {
+            format!("중요도 행렬이 다른 모델의 것입니다. '{name}'의 행 길이가 다릅니다.")
+        }
         Error::Cancelled => "멈추었습니다. 같은 명령을 다시 내리면 이어서 씁니다.".into(),
         other => other.to_string(),
     }
@@ -89,6 +99,30 @@ impl Lang {
         match self {
             Ko => format!("글과 상관없는 텐서 {n}개는 넣지 않았습니다('{name}' 등)."),
             En => format!("Left out {n} tensors that text does not need, such as '{name}'."),
+        }
+    }
+
+    pub(crate) fn quantized(self, path: &Path, mix: Mix, report: &QuantizeReport, seconds: f64) -> String {
+        let (path, size, source) = (path.display(), bytes(report.bytes), bytes(report.source_bytes));
+        match self {
+            Ko => format!("'{path}' 파일({mix})을 {seconds:.1}초 만에 썼습니다. {source}가 {size}가 되었습니다."),
+            En => format!("Wrote '{path}' ({mix}) in {seconds:.1} s: {source} became {size}."),
+        }
+    }
+
+    pub(crate) fn fell_back(self, n: usize, mix: Mix) -> String {
+        match self {
+            Ko => format!("행렬 {n}개는 행 길이가 {mix}의 블록에 맞지 않아 블록이 더 작은 형식으로 썼습니다."),
+            En => format!(
+                "{n} matrices have rows that are no whole blocks of {mix}, and got a format with smaller blocks."
+            ),
+        }
+    }
+
+    pub(crate) fn nothing_fits(self) -> &'static str {
+        match self {
+            Ko => "3비트로도 들어가지 않습니다. --context를 줄이시거나 더 작은 모델을 쓰십시오.",
+            En => "not even 3 bits fit; ask for less --context, or take a smaller model",
         }
     }
 }
