@@ -2,10 +2,14 @@
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use silhak::{ChatOptions, Device, GenerateOptions, LoadOptions, Message, Model, SamplingOptions};
+use silhak::{ChatOptions, Device, GenerateOptions, LoadOptions, Message, Model, ModelFile, SamplingOptions};
 use silhak_convert::{Mix, Options, Report, convert};
 use silhak_gpu::GpuOptions;
+use silhak_ops::reference::Reference;
+use silhak_ops::{Backend, Batch, ExecConfig, KvConfig, KvElement, Op, Page, ValueId};
+use silhak_tests::Distance;
 use silhak_tests::fixtures::{self, Fixture};
 use silhak_tests::gpu::open_or_skip;
 use tempfile::TempDir;
@@ -118,4 +122,52 @@ fn trained_models_give_the_answers_of_the_makers_classes() {
             }
         }
     }
+}
+
+/// What meets each matrix over a text, against the scalar reference, whatever the lengths of chunks.
+#[test]
+fn the_squares_of_inputs_are_those_of_the_reference() {
+    for model in all(Mix::F32).filter(|model| model.fixture.answer.is_none()) {
+        let file = ModelFile::open(model.path()).unwrap();
+        let ids = &model.fixture.ids;
+        let chunks = [&ids[..100], &ids[100..137], &ids[137..]];
+        let found = file.input_squares(&chunks, &LoadOptions::default(), &mut |_| ControlFlow::Continue(())).unwrap();
+        let plan = file.model().plan();
+        let matrices = plan.ops().iter().filter_map(|op| match op {
+            Op::Linear { x, weight, .. } => Some((*x, plan.weight(*weight).name.as_str())),
+            _ => None,
+        });
+        let matrices: Vec<_> = matrices.filter(|(_, name)| name.starts_with("blk.")).collect();
+        assert_eq!(found.len(), matrices.len());
+        let expected = squares_by_the_reference(&file, &chunks, &matrices.iter().map(|(x, _)| *x).collect::<Vec<_>>());
+        for ((_, name), expected) in matrices.iter().zip(&expected) {
+            let found = found.iter().find(|squares| squares.matrix == *name).unwrap();
+            let distance = Distance::between(&found.sums, expected);
+            assert!(distance.max <= 2e-3, "{} {name}: {distance:?}", model.fixture.name);
+        }
+    }
+}
+
+fn squares_by_the_reference(file: &ModelFile, chunks: &[&[u32]], values: &[ValueId]) -> Vec<Vec<f32>> {
+    let plan = Arc::new(file.model().plan().with_outputs(values.iter().copied()));
+    let n_groups = plan.kv_groups().len();
+    let kv = KvConfig { page_len: 512, n_pages: vec![1; n_groups], element: KvElement::F32 };
+    let config = ExecConfig { kv, max_tokens: 512, max_outputs: 1 };
+    let reference = Reference { quantize_activations: false };
+    let mut executor = reference.prepare(&plan, file.model().weights(), &config).unwrap();
+    let mut squares: Vec<Vec<f32>> = values.iter().map(|&id| vec![0.0; plan.value(id).width]).collect();
+    for chunk in chunks {
+        let mut batch = Batch::new();
+        let sequence = batch.add_sequence(vec![vec![Some(Page(0))]; n_groups]);
+        chunk.iter().zip(0..).for_each(|(&token, position)| batch.add_token(sequence, token, position, false));
+        let mut outputs = vec![Vec::new(); plan.outputs().len()];
+        executor.run(&batch, &[], &mut outputs).unwrap();
+        for (squares, values) in squares.iter_mut().zip(&outputs[1..]) {
+            assert_eq!(values.len(), chunk.len() * squares.len());
+            for row in values.chunks_exact(squares.len()) {
+                squares.iter_mut().zip(row).for_each(|(sum, x)| *sum += x * x);
+            }
+        }
+    }
+    squares
 }

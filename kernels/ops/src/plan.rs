@@ -117,6 +117,14 @@ impl Plan {
         &self.outputs
     }
 
+    /// The same forward pass, which gives back more of its values, behind the outputs there are.
+    #[must_use]
+    pub fn with_outputs(&self, more: impl IntoIterator<Item = ValueId>) -> Plan {
+        let mut plan = self.clone();
+        plan.outputs.extend(more);
+        plan
+    }
+
     /// A value of the plan.
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.0]

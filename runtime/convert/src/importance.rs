@@ -1,16 +1,40 @@
 //! How much each input of a matrix matters ("imatrix"): the mean square of the activations that meet it over some text.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
 
-use silhak_gguf::{Gguf, TensorInfo, TensorType};
+use silhak_gguf::{Gguf, StringArray, TensorInfo, TensorType, Writer};
 
 use crate::Error;
+use crate::output::Output;
 
 /// The importance of the inputs of a model's matrices.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Importance {
     matrices: BTreeMap<String, Matrix>,
+}
+
+/// What met a matrix over a text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sums {
+    /// The tensor's name.
+    pub matrix: String,
+    /// Of each input, the sum of its squares over all tokens: `[n_in]`.
+    pub sums: Vec<f32>,
+    /// The tokens.
+    pub n_tokens: u64,
+}
+
+/// Where an importance comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// What the text is called.
+    pub name: String,
+    /// Chunks that were read, each as a text of its own.
+    pub n_chunks: u32,
+    /// Tokens per chunk.
+    pub chunk_len: u32,
 }
 
 /// `[n_experts, n_in]`; a matrix that is none of several experts is one.
@@ -57,6 +81,33 @@ impl Importance {
             return Err(wrong("it holds no matrices".into()));
         }
         Ok(Importance { matrices })
+    }
+
+    /// Writes a file from which [`Importance::read`] and llama.cpp read. It takes its name when it is whole; one of this name is
+    /// replaced.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn write(path: &Path, matrices: &[Sums], text: &Text) -> Result<(), Error> {
+        let mut writer = Writer::new();
+        writer.add("general.type", "imatrix")?;
+        writer.add("imatrix.datasets", StringArray::new([&text.name])?)?;
+        writer.add("imatrix.chunk_count", text.n_chunks)?;
+        writer.add("imatrix.chunk_size", text.chunk_len)?;
+        let mut data = Vec::new();
+        for Sums { matrix, sums, n_tokens } in matrices {
+            let count = (*n_tokens as f32).to_le_bytes().to_vec();
+            let sums_bytes = sums.iter().flat_map(|sum| sum.to_le_bytes()).collect();
+            for (end, dims, bytes) in [(SUMS, [sums.len() as u64, 1], sums_bytes), (COUNTS, [1, 1], count)] {
+                let name = format!("{matrix}{end}");
+                writer.add_tensor(&name, TensorType::F32, &dims)?;
+                data.push((name, bytes));
+            }
+        }
+        let tensors: Vec<_> = data.iter().map(|(name, _)| (name.as_str(), 1)).collect();
+        let output = Output { target: path, identity: &text.name, threads: None };
+        output.write(writer, &tensors, |i, _| Ok(data[i].1.clone()), &mut |_| ControlFlow::Continue(()))?;
+        Ok(())
     }
 
     /// Refuses an importance of another model's matrices.

@@ -39,7 +39,7 @@ mod values;
 
 pub use convert::{Options, Report, convert};
 pub use error::Error;
-pub use importance::Importance;
+pub use importance::{Importance, Sums, Text};
 pub use output::{Monitor, Progress};
 pub use quantize::{QuantizeOptions, QuantizeReport, quantize, quantized_bytes};
 pub use silhak_quant::Mix;

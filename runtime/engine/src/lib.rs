@@ -35,6 +35,7 @@ mod gpu;
 #[cfg(not(feature = "gpu"))]
 #[path = "no_gpu.rs"]
 mod gpu;
+mod inputs;
 mod model;
 mod options;
 mod pages;
@@ -53,6 +54,7 @@ pub use file::ModelFile;
 pub use generation::{FinishReason, Generation, Piece, Usage};
 #[cfg(feature = "gpu")]
 pub use gpu::adapter_for;
+pub use inputs::InputSquares;
 pub use model::Model;
 pub use options::{DEFAULT_CTX, GenerateOptions, LoadOptions, Progress};
 pub use placement::Share;

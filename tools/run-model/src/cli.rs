@@ -2,6 +2,7 @@
 
 mod convert;
 mod engine;
+mod imatrix;
 mod model;
 mod quantize;
 mod size;
@@ -17,6 +18,7 @@ pub(crate) use convert::ConvertArgs;
 pub(crate) use engine::{
     BenchArgs, DeviceArgs, EngineArgs, InputArgs, PerplexityArgs, RunArgs, SamplingArgs, TokenizeArgs,
 };
+pub(crate) use imatrix::ImatrixArgs;
 pub(crate) use model::{DoctorArgs, FitArgs, InspectArgs, ShowArgs};
 pub(crate) use quantize::QuantizeArgs;
 pub(crate) use synth::SynthArgs;
@@ -67,6 +69,8 @@ pub(crate) enum Command {
     Convert(ConvertArgs),
     /// Make a smaller file of a model
     Quantize(QuantizeArgs),
+    /// Tell which inputs of a model's matrices matter, for `quantize`
+    Imatrix(ImatrixArgs),
     /// Write a model of a true shape with random weights, to measure what such a model costs
     Synth(SynthArgs),
     /// Show what this machine has and what Silhak would use

@@ -32,6 +32,26 @@ fn a_smaller_model_gives_the_same_answer() {
 }
 
 #[test]
+fn an_importance_matrix_of_a_text_is_taken() {
+    let home = Home::new();
+    let (source, small) = source(&home);
+    let text = "대한민국은 국제평화의 유지에 노력하고 침략적 전쟁을 부인한다. ".repeat(4);
+    let path = home.folder.path().join("importance.gguf");
+    let importance = path.to_str().unwrap();
+    let outcome = home.ok(&["imatrix", &source, &text, "-o", importance, "--chunk", "64"]);
+    assert!(outcome.stdout.is_empty() && outcome.stderr.contains("42 matrices"), "{outcome:?}");
+    let quantize = |more: &[&str]| {
+        home.ok(&[&["quantize", &source, &small, "--type", "Q4_0"], more].concat());
+        fs::read(&small).unwrap()
+    };
+    assert!(quantize(&[]) != quantize(&["--imatrix", importance]));
+    let short = home.run(&["imatrix", &source, "짧은 글", "-o", importance]);
+    assert!(short.status == Some(1) && short.stderr.contains("512"), "{short:?}");
+    let other = home.run(&["quantize", &source, &small, "--type", "Q4_0", "--imatrix", &source]);
+    assert!(other.status == Some(1) && other.stderr.contains("no importance matrix"), "{other:?}");
+}
+
+#[test]
 fn lines_say_what_became_of_it() {
     let home = Home::new();
     let (source, small) = source(&home);

@@ -5,6 +5,7 @@ mod completions;
 mod convert;
 mod doctor;
 mod fit;
+mod imatrix;
 mod import;
 mod inspect;
 mod ls;
@@ -38,6 +39,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> anyhow::Result<()> {
         Command::Fit(args) => fit::run(args, context),
         Command::Convert(args) => convert::run(args, context),
         Command::Quantize(args) => quantize::run(args, context),
+        Command::Imatrix(args) => imatrix::run(args, context),
         Command::Synth(args) => synth::run(args, context),
         Command::Doctor(args) => doctor::run(args, context),
         Command::Completions(args) => completions::run(args),

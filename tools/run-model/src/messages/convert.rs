@@ -1,4 +1,4 @@
-//! What `convert` and `quantize` say, and their errors.
+//! What `convert`, `quantize` and `imatrix` say, and their errors.
 
 use std::path::Path;
 
@@ -116,6 +116,14 @@ impl Lang {
             En => format!(
                 "{n} matrices have rows that are no whole blocks of {mix}, and got a format with smaller blocks."
             ),
+        }
+    }
+
+    pub(crate) fn measured_importance(self, path: &Path, n_matrices: usize, n_tokens: u64) -> String {
+        let path = path.display();
+        match self {
+            Ko => format!("토큰 {n_tokens}개를 읽어 행렬 {n_matrices}개의 중요도를 '{path}'에 썼습니다."),
+            En => format!("Wrote '{path}': the importance of {n_matrices} matrices over {n_tokens} tokens."),
         }
     }
 
