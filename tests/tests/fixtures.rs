@@ -102,10 +102,10 @@ fn prompts_are_those_of_the_makers_tokenizers() {
     }
 }
 
-/// The kernels round activations to 8 bits, and a trained model's logits are far enough apart for it.
+/// The kernels round activations to 8 bits and formats lose more, and a trained model's logits are far enough apart for it.
 #[test]
 fn trained_models_give_the_answers_of_the_makers_classes() {
-    for (mix, most_distance) in [(Mix::F32, 0.05), (Mix::Q8_0, 0.05), (Mix::Q4_0, 0.3)] {
+    for (mix, most_distance) in [(Mix::F32, 0.05), (Mix::Q8_0, 0.05), (Mix::Q4_0, 0.5)] {
         for model in all(mix) {
             let Some(answer) = &model.fixture.answer else { continue };
             let name = &model.fixture.name;
