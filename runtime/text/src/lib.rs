@@ -4,12 +4,14 @@
 
 mod detokenize;
 mod message;
+mod reasoning;
 mod stop;
 mod template;
 mod tokenizer;
 
 pub use detokenize::Detokenizer;
 pub use message::{Message, ToolCall};
+pub use reasoning::{Parted, ReasoningSplitter, ReasoningTags};
 pub use stop::{EmptyStopString, StopMatcher, StopStep};
 pub use template::{ChatTemplate, DateTime, RenderOptions, TEMPLATE_OPTIONS, TemplateError};
 pub use tokenizer::{Special, TokenType, Tokenizer, TokenizerError, VocabSource};
