@@ -4,7 +4,10 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use silhak::{ChatOptions, Device, GenerateOptions, LoadOptions, Message, Model, ModelFile, SamplingOptions};
+use silhak::{
+    ChatOptions, Device, GenerateOptions, LoadOptions, Message, Model, ModelFile, Piece, ReasoningTags,
+    SamplingOptions, Special,
+};
 use silhak_convert::{Mix, Options, Report, convert};
 use silhak_gpu::GpuOptions;
 use silhak_ops::reference::Reference;
@@ -100,6 +103,41 @@ fn prompts_are_those_of_the_makers_tokenizers() {
         let prompt = engine.chat_prompt(&[Message::user("헌법 제5조")], &ChatOptions::default()).unwrap();
         assert_eq!(prompt, answer.prompt, "{}", model.fixture.name);
     }
+}
+
+/// A part of what a trained model says, as if it were marked as thinking.
+#[test]
+fn thinking_is_parted_from_the_answer() {
+    let model = all(Mix::Bf16).find(|model| model.fixture.name == "exaone4").unwrap();
+    let engine = model.load(|o| o.device = Device::Cpu);
+    let prompt = engine.chat_prompt(&[Message::user("헌법 제5조")], &ChatOptions::default()).unwrap();
+    let generate = |prompt: &[u32], tags: Option<ReasoningTags>, max_tokens: usize, stop: &[&str]| {
+        let options = GenerateOptions {
+            sampling: SamplingOptions::greedy(),
+            max_tokens: Some(max_tokens),
+            stop: stop.iter().map(|&text| text.to_owned()).collect(),
+            reasoning: tags,
+            ..GenerateOptions::default()
+        };
+        let mut session = engine.session();
+        let mut generation = session.generate(prompt, options).unwrap();
+        let pieces: Vec<_> = generation.by_ref().map(|piece| piece.unwrap()).collect();
+        let part = |part: fn(&Piece) -> &str| pieces.iter().map(part).collect::<String>();
+        (part(|piece| &piece.reasoning), part(|piece| &piece.text), generation.is_thinking())
+    };
+    let (_, whole, _) = generate(&prompt, None, 200, &[]);
+    let (first, second) = whole.strip_prefix('①').unwrap().split_once('②').unwrap();
+    let tags = Some(ReasoningTags { open: "①", close: "②" });
+    assert_eq!(generate(&prompt, tags, 200, &[]), (first.to_owned(), second.to_owned(), false));
+    // A stop string counts in the answer alone; both paragraphs begin with a word that stands there.
+    let (reasoning, answer, _) = generate(&prompt, tags, 200, &["국"]);
+    assert_eq!((reasoning.as_str(), answer.as_str()), (first, ""));
+    let (reasoning, answer, is_thinking) = generate(&prompt, tags, 12, &[]);
+    assert!(first.starts_with(&reasoning) && !reasoning.is_empty() && answer.is_empty() && is_thinking);
+    // A prompt that opens the thinking.
+    let mut open = prompt.clone();
+    open.extend(engine.tokenizer().encode("①", Special::Ignore));
+    assert_eq!(generate(&open, tags, 200, &[]), (first.to_owned(), second.to_owned(), false));
 }
 
 /// The kernels round activations to 8 bits and formats lose more, and a trained model's logits are far enough apart for it.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use silhak_gguf::Gguf;
-use silhak_text::{ChatTemplate, Tokenizer};
+use silhak_text::{ChatTemplate, ReasoningTags, Tokenizer};
 
 use crate::{Error, vocab};
 
@@ -42,5 +42,11 @@ impl ModelFile {
     pub fn chat_template(&self) -> Result<Option<ChatTemplate>, Error> {
         let source = self.gguf.metadata().opt_str("tokenizer.chat_template")?;
         Ok(source.map(ChatTemplate::parse).transpose()?)
+    }
+
+    /// How the model marks its thinking, if the chat template shows that it thinks.
+    pub fn reasoning_tags(&self) -> Result<Option<ReasoningTags>, Error> {
+        let source = self.gguf.metadata().opt_str("tokenizer.chat_template")?;
+        Ok(source.and_then(ReasoningTags::of_template))
     }
 }

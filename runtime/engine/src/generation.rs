@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use silhak_text::{Detokenizer, StopMatcher};
+use silhak_text::{Detokenizer, Parted, ReasoningSplitter, ReasoningTags, StopMatcher, Tokenizer};
 
 use crate::ahead::Ahead;
 use crate::sampling::{Logprobs, Sampler};
@@ -37,6 +37,8 @@ pub struct Piece {
     pub token: Option<u32>,
     /// Whole characters. Empty while a character, or what may become a stop string, is not complete.
     pub text: String,
+    /// The same of the thinking that comes before the answer, where [`GenerateOptions::reasoning`] parts it.
+    pub reasoning: String,
     /// Log-probabilities, where they were asked for.
     pub logprobs: Option<Logprobs>,
 }
@@ -69,6 +71,7 @@ pub struct Generation<'a> {
     /// The tokens that a device is choosing; `None` where they are chosen here.
     ahead: Option<Ahead>,
     detokenizer: Detokenizer,
+    splitter: Option<ReasoningSplitter>,
     stops: StopMatcher,
     usage: Usage,
     state: State,
@@ -95,6 +98,7 @@ impl<'a> Generation<'a> {
         let slot = session.sequence.slot().filter(|_| is_ahead);
         Ok(Generation {
             ahead: slot.map(Ahead::new),
+            splitter: options.reasoning.map(|tags| splitter(tags, session.model.tokenizer(), prompt)),
             stops: StopMatcher::new(&options.stop)?,
             pending: prompt[cached_tokens..].to_vec(),
             usage: Usage { prompt_tokens: prompt.len(), cached_tokens, ..Usage::default() },
@@ -119,6 +123,11 @@ impl<'a> Generation<'a> {
         }
     }
 
+    /// Whether what there is so far ends within the thinking: of a generation that has ended, the answer is missing.
+    pub fn is_thinking(&self) -> bool {
+        self.splitter.as_ref().is_some_and(ReasoningSplitter::is_thinking)
+    }
+
     fn step(&mut self) -> Result<Piece, Error> {
         if self.usage.prompt_tokens + self.usage.completion_tokens > self.session.model.n_ctx() {
             return Ok(self.end(FinishReason::Length));
@@ -140,15 +149,21 @@ impl<'a> Generation<'a> {
         }
         self.pending = vec![token];
         self.usage.completion_tokens += 1;
-        let step = self.stops.push(self.detokenizer.push(tokenizer.token_bytes(token)));
+        // A tag may be a control token, which says nothing in an answer.
+        let is_answer = self.splitter.as_ref().is_none_or(ReasoningSplitter::is_answering);
+        let bytes = if is_answer { tokenizer.token_bytes(token) } else { tokenizer.token_bytes_with_special(token) };
+        let Parted { mut reasoning, answer } = part(&mut self.splitter, self.detokenizer.push(bytes));
+        let step = self.stops.push(&answer);
         let mut text = step.text.to_owned();
         if step.stopped.is_some() {
             self.state = State::Done(FinishReason::Stop);
         } else if self.options.max_tokens == Some(self.usage.completion_tokens) {
             self.state = State::Done(FinishReason::Length);
-            text += &self.flush(FinishReason::Length);
+            let rest = self.flush(FinishReason::Length);
+            reasoning += &rest.reasoning;
+            text += &rest.answer;
         }
-        Ok(Piece { token: Some(token), text, logprobs })
+        Ok(Piece { token: Some(token), text, reasoning, logprobs })
     }
 
     /// Runs what is pending, and chooses the next token; `None` when cancelled.
@@ -168,20 +183,43 @@ impl<'a> Generation<'a> {
     /// Ends without a token; text held back comes out.
     fn end(&mut self, reason: FinishReason) -> Piece {
         self.state = State::Done(reason);
-        Piece { text: self.flush(reason), ..Piece::default() }
+        let Parted { reasoning, answer } = self.flush(reason);
+        Piece { text: answer, reasoning, ..Piece::default() }
     }
 
     /// The rest of the text: it can no longer become a stop string. A character that was cut off in the middle is left
     /// out, unless it was the model that ended there.
-    fn flush(&mut self, reason: FinishReason) -> String {
+    fn flush(&mut self, reason: FinishReason) -> Parted {
         let rest = self.detokenizer.finish();
-        let step = self.stops.push(if reason == FinishReason::Stop { rest } else { "" });
-        let mut text = step.text.to_owned();
-        if step.stopped.is_none() {
-            text += self.stops.finish();
+        let mut parted = part(&mut self.splitter, if reason == FinishReason::Stop { rest } else { "" });
+        if let Some(splitter) = &mut self.splitter {
+            let held = splitter.finish();
+            parted.reasoning += &held.reasoning;
+            parted.answer += &held.answer;
         }
-        text
+        let step = self.stops.push(&parted.answer);
+        let mut answer = step.text.to_owned();
+        if step.stopped.is_none() {
+            answer += self.stops.finish();
+        }
+        Parted { answer, ..parted }
     }
+}
+
+/// Parts a piece of text; without tags it is all answer.
+fn part(splitter: &mut Option<ReasoningSplitter>, text: &str) -> Parted {
+    match splitter {
+        Some(splitter) => splitter.push(text),
+        None => Parted { answer: text.to_owned(), ..Parted::default() },
+    }
+}
+
+/// A splitter that has seen the prompt's end.
+fn splitter(tags: ReasoningTags, tokenizer: &Tokenizer, prompt: &[u32]) -> ReasoningSplitter {
+    // Tags are shorter than this, whatever tokens spell them.
+    let end = &prompt[prompt.len().saturating_sub(64)..];
+    let bytes: Vec<u8> = end.iter().flat_map(|&token| tokenizer.token_bytes_with_special(token)).copied().collect();
+    ReasoningSplitter::new(tags, &String::from_utf8_lossy(&bytes))
 }
 
 impl Drop for Generation<'_> {
@@ -209,7 +247,7 @@ impl Iterator for Generation<'_> {
                 }
             }
             // The end of a turn that leaves no text is no step of the answer.
-            Ok(piece) if piece.token.is_none() && piece.text.is_empty() => return None,
+            Ok(piece) if piece.token.is_none() && piece.text.is_empty() && piece.reasoning.is_empty() => return None,
             Ok(_) => {}
         }
         Some(piece)

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use silhak_model::HyperParams;
 use silhak_ops::{KernelTime, MemoryUse};
-use silhak_text::{ChatTemplate, Message, Special, Tokenizer};
+use silhak_text::{ChatTemplate, Message, ReasoningTags, Special, Tokenizer};
 
 use crate::devices::Devices;
 use crate::options::{LoadOptions, Progress};
@@ -35,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) tokenizer: Tokenizer,
     pub(crate) n_ctx: usize,
     template: Option<ChatTemplate>,
+    reasoning_tags: Option<ReasoningTags>,
     hyper: HyperParams,
     device: String,
     shares: Vec<Share>,
@@ -64,6 +65,7 @@ impl Model {
             tokenizer,
             n_ctx,
             template,
+            reasoning_tags: file.reasoning_tags()?,
             hyper: file.model().hyper_params().clone(),
             device: placement.backend.name(),
             shares: placement.shares,
@@ -145,6 +147,13 @@ impl Model {
     pub fn chat_prompt(&self, messages: &[Message], options: &ChatOptions) -> Result<Vec<u32>, Error> {
         let template = self.shared.template.as_ref().ok_or(Error::NoTemplate)?;
         prompt::chat(&self.shared.tokenizer, template, messages, options)
+    }
+
+    /// How the model marks its thinking; `None` for one that does not think. [`GenerateOptions::reasoning`] takes it.
+    ///
+    /// [`GenerateOptions::reasoning`]: crate::GenerateOptions::reasoning
+    pub fn reasoning_tags(&self) -> Option<ReasoningTags> {
+        self.shared.reasoning_tags
     }
 
     /// The negative log-likelihood of each token but the first given those before it, in nats: `[n_tokens - 1]`.

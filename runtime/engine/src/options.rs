@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use silhak_cpu::Isa;
 use silhak_model::GpuLayers;
+use silhak_text::ReasoningTags;
 
 use crate::{CancelToken, Device, SamplingOptions};
 
@@ -110,6 +111,9 @@ pub struct GenerateOptions {
     pub max_tokens: Option<usize>,
     /// Texts that end the answer; they are not part of it.
     pub stop: Vec<String>,
+    /// Parts the thinking that a model marks so from its answer, and keeps it apart in [`crate::Piece`]. Stop strings count in
+    /// the answer alone.
+    pub reasoning: Option<ReasoningTags>,
     /// Reports the log-probability of each token, and of this many most likely ones.
     pub logprobs: Option<usize>,
     /// Goes on where the model ends its turn, for benchmarks.

@@ -8,11 +8,16 @@ use silhak::{FinishReason, GenerateOptions, Model, Session, Usage};
 
 use crate::messages::Stats;
 use crate::system;
+use crate::thinking::Aside;
 
 /// An answer and how it came about.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) text: String,
+    /// What the model thought before.
+    pub(crate) reasoning: String,
+    /// It ended while the model was thinking.
+    pub(crate) ends_in_thought: bool,
     pub(crate) ids: Vec<u32>,
     pub(crate) finish_reason: FinishReason,
     pub(crate) usage: Usage,
@@ -20,7 +25,7 @@ pub(crate) struct Answer {
     pub(crate) first_token: Option<Instant>,
 }
 
-/// Generates an answer and hands each piece of it to `write`.
+/// Generates an answer and hands each piece of it to `write`; thinking is shown aside.
 pub(crate) fn stream(
     session: &mut Session,
     prompt: &[u32],
@@ -28,17 +33,25 @@ pub(crate) fn stream(
     mut write: impl FnMut(&str) -> io::Result<()>,
 ) -> anyhow::Result<Answer> {
     let mut generation = session.generate(prompt, options)?;
-    let (mut text, mut ids, mut first_token) = (String::new(), Vec::new(), None);
+    let (mut text, mut reasoning, mut ids, mut first_token) = (String::new(), String::new(), Vec::new(), None);
+    let mut aside = Aside::new();
     for piece in generation.by_ref() {
         let piece = piece?;
         first_token.get_or_insert_with(Instant::now);
         ids.extend(piece.token);
         text += &piece.text;
+        reasoning += &piece.reasoning;
+        aside.show(&piece.reasoning)?;
+        if !piece.text.is_empty() {
+            aside.end()?;
+        }
         write(&piece.text)?;
     }
+    aside.end()?;
     // It has ended without an error, so it has a reason; a generation that was never run would have none.
     let finish_reason = generation.finish_reason().unwrap_or(FinishReason::Stop);
-    Ok(Answer { text, ids, finish_reason, usage: generation.usage(), first_token })
+    let (ends_in_thought, usage) = (generation.is_thinking(), generation.usage());
+    Ok(Answer { text, reasoning, ends_in_thought, ids, finish_reason, usage, first_token })
 }
 
 impl Answer {

@@ -16,6 +16,7 @@ use crate::commands::pull::pull;
 use crate::context::Context;
 use crate::messages::Lang;
 use crate::progress;
+use crate::thinking::Think;
 
 /// The file of a model in the store, or of a path.
 pub(crate) fn find(model: &str, context: &Context) -> Result<PathBuf, StoreError> {
@@ -124,9 +125,10 @@ pub(crate) fn read_text(path: &Path, lang: Lang) -> anyhow::Result<String> {
 }
 
 /// How a conversation becomes a prompt: a template that asks for the time is told what the user's clock shows.
-pub(crate) fn chat_options() -> ChatOptions {
+pub(crate) fn chat_options(think: Think) -> ChatOptions {
     let utc_offset = jiff::Zoned::now().offset().seconds();
-    ChatOptions { now: Some(DateTime::now(utc_offset)), ..ChatOptions::default() }
+    let now = Some(DateTime::now(utc_offset));
+    ChatOptions { now, variables: think.variables(), ..ChatOptions::default() }
 }
 
 /// A load shorter than this shows no bar.

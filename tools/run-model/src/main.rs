@@ -19,6 +19,7 @@ mod messages;
 mod output;
 mod progress;
 mod system;
+mod thinking;
 
 use std::io;
 use std::process::ExitCode;

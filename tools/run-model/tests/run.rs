@@ -337,3 +337,28 @@ fn values_that_no_model_takes_are_wrong_usage() {
     assert_eq!(output.status.code(), Some(2));
     home.ok(&["run", &model, "hi", "--frequency-penalty", "-2", "--top-p", "1", "--temp", "0", "--max-tokens", "1"]);
 }
+
+/// A model whose template opens the thinking if it is told to: what comes then is thought, and no answer.
+#[test]
+fn thinking_is_on_or_off_and_no_answer() {
+    const TEMPLATE: &str = "{{ messages[0].content }}{% if enable_thinking %}<think>\n{% endif %}";
+    let home = Home::new();
+    let path = home.folder.path().join("thinks.gguf");
+    Tiny::new("exaone4")
+        .write_edited(&path, |metadata, _| drop(metadata.insert("tokenizer.chat_template".into(), TEMPLATE.into())))
+        .unwrap();
+    let ask = |think: &[&str]| {
+        let args =
+            [&["run", path.to_str().unwrap(), "가", "--temp", "0", "--max-tokens", "5", "--json"], think].concat();
+        let outcome = home.ok(&args);
+        (serde_json::from_str::<Value>(&outcome.stdout).unwrap(), outcome.stderr)
+    };
+    let (thinking, note) = ask(&["--think", "on"]);
+    assert!(thinking["text"] == "" && thinking["reasoning"] != "", "{thinking}");
+    assert!(note.contains("--think off"), "{note}");
+    for think in [&["--think", "off"][..], &[]] {
+        let (answering, note) = ask(think);
+        assert!(answering["text"] != "" && answering["reasoning"] == "" && note.is_empty(), "{answering} {note}");
+        assert!(thinking["prompt_ids"].as_array().unwrap().len() > answering["prompt_ids"].as_array().unwrap().len());
+    }
+}

@@ -12,6 +12,7 @@ use silhak::{FinishReason, GenerateOptions, Message, Model, Session, Usage};
 
 use crate::messages::{self, Lang};
 use crate::output;
+use crate::thinking::Think;
 use crate::{answer, engine};
 
 use command::Command;
@@ -33,6 +34,8 @@ pub(crate) struct Start<'a> {
     pub(crate) raw: bool,
     pub(crate) system: Option<String>,
     pub(crate) options: GenerateOptions,
+    /// Whether the model shall think.
+    pub(crate) think: Think,
     /// Whether each answer is followed by its speed.
     pub(crate) stats: bool,
 }
@@ -80,7 +83,7 @@ impl Chat<'_> {
             self.start.model.text_prompt(&text)
         } else {
             self.messages.push(Message::user(text));
-            match self.start.model.chat_prompt(&self.conversation(), &engine::chat_options()) {
+            match self.start.model.chat_prompt(&self.conversation(), &engine::chat_options(self.start.think)) {
                 Ok(prompt) => prompt,
                 Err(error) => {
                     self.messages.pop();
@@ -108,6 +111,9 @@ impl Chat<'_> {
         self.last = answer.usage;
         if self.start.stats {
             output::note(&self.lang.stats(&answer.stats(&self.start.model)));
+        }
+        if answer.ends_in_thought {
+            output::note(self.lang.thought_cut());
         }
         match answer.finish_reason {
             FinishReason::Stop => {}

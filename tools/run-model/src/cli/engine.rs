@@ -11,6 +11,7 @@ use silhak::{Device, GpuLayers, SamplingOptions};
 
 use super::ConsentArgs;
 use super::size::parse_bytes;
+use crate::thinking::Think;
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DeviceArgs {
@@ -127,6 +128,10 @@ pub(crate) struct RunArgs {
     /// Continue the text as it is, without the model's chat template
     #[arg(long)]
     pub(crate) raw: bool,
+
+    /// Whether the model shall think before it answers
+    #[arg(long, env = "SILHAK_THINK", value_enum, default_value_t)]
+    pub(crate) think: Think,
 
     /// Tell speed and memory on stderr
     #[arg(long)]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::bail;
 use serde::Serialize;
-use silhak::{Message, Model};
+use silhak::{GenerateOptions, Message, Model};
 
 use crate::answer::{self, Answer, UsageJson};
 use crate::chat::{self, Start};
@@ -31,17 +31,25 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<()> {
         output::note(context.lang.no_template());
     }
     if chats {
-        let (system, options) = (args.system.clone(), args.sampling.generate_options());
-        return chat::run(Start { name: &args.model, model, raw, system, options, stats: args.stats }, context.lang);
+        let (system, options) = (args.system.clone(), options(&model, raw, args));
+        let start = Start { name: &args.model, model, raw, system, options, think: args.think, stats: args.stats };
+        return chat::run(start, context.lang);
     }
     let tokens = if raw {
         model.text_prompt(&prompt)
     } else {
         let system = args.system.iter().map(Message::system);
         let messages: Vec<Message> = system.chain([Message::user(prompt)]).collect();
-        model.chat_prompt(&messages, &engine::chat_options())?
+        model.chat_prompt(&messages, &engine::chat_options(args.think))?
     };
-    one_shot(&model, started, &tokens, args, context.lang)
+    let options = options(&model, raw, args);
+    one_shot(&model, started, &tokens, options, args, context.lang)
+}
+
+/// Where a template shapes the conversation, thinking is told from the answer.
+fn options(model: &Model, raw: bool, args: &RunArgs) -> GenerateOptions {
+    let reasoning = model.reasoning_tags().filter(|_| !raw);
+    GenerateOptions { reasoning, ..args.sampling.generate_options() }
 }
 
 /// What the user has to say: the argument, what is piped in, or both, one after the other.
@@ -54,7 +62,14 @@ fn prompt(args: &RunArgs, lang: Lang) -> anyhow::Result<String> {
 }
 
 /// Answers once: as text while it comes, or as JSON when it is done.
-fn one_shot(model: &Model, started: Instant, tokens: &[u32], args: &RunArgs, lang: Lang) -> anyhow::Result<()> {
+fn one_shot(
+    model: &Model,
+    started: Instant,
+    tokens: &[u32],
+    options: GenerateOptions,
+    args: &RunArgs,
+    lang: Lang,
+) -> anyhow::Result<()> {
     let (json, mut stdout) = (args.json, io::stdout().lock());
     let write = |text: &str| {
         if json || text.is_empty() {
@@ -63,13 +78,16 @@ fn one_shot(model: &Model, started: Instant, tokens: &[u32], args: &RunArgs, lan
         stdout.write_all(text.as_bytes())?;
         stdout.flush()
     };
-    let answer = answer::stream(&mut model.session(), tokens, args.sampling.generate_options(), write)?;
+    let answer = answer::stream(&mut model.session(), tokens, options, write)?;
     drop(stdout);
     let timings = Timings::new(model, &answer, started);
     if json {
         output::json(&Report::new(&answer, tokens, model, &timings))?;
     } else if !answer.text.ends_with('\n') {
         output::line("")?;
+    }
+    if answer.ends_in_thought {
+        output::note(lang.thought_cut());
     }
     if args.stats {
         let Timings { load_s, first_token_s, .. } = timings;
@@ -82,6 +100,8 @@ fn one_shot(model: &Model, started: Instant, tokens: &[u32], args: &RunArgs, lan
 #[derive(Serialize)]
 struct Report<'a> {
     text: &'a str,
+    /// What the model thought before; empty where it did not.
+    reasoning: &'a str,
     ids: &'a [u32],
     prompt_ids: &'a [u32],
     finish_reason: &'static str,
@@ -95,7 +115,16 @@ impl<'a> Report<'a> {
     fn new(answer: &'a Answer, prompt_ids: &'a [u32], model: &'a Model, timings: &'a Timings) -> Self {
         let finish_reason = answer.finish_reason.name();
         let (usage, runs_on) = (answer.usage.into(), model.device());
-        Self { text: &answer.text, ids: &answer.ids, prompt_ids, finish_reason, usage, runs_on, timings }
+        Self {
+            text: &answer.text,
+            reasoning: &answer.reasoning,
+            ids: &answer.ids,
+            prompt_ids,
+            finish_reason,
+            usage,
+            runs_on,
+            timings,
+        }
     }
 }
 

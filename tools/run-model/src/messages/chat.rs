@@ -82,6 +82,15 @@ impl Lang {
         }
     }
 
+    pub(crate) fn thought_cut(self) -> &'static str {
+        match self {
+            Ko => "(생각하는 동안 끝나 답이 없습니다. --max-tokens를 늘리시거나 --think off로 실행하십시오.)",
+            En => {
+                "(it ended while the model was thinking, so there is no answer; raise --max-tokens, or run with --think off)"
+            }
+        }
+    }
+
     pub(crate) fn answer_cut(self, n_ctx: usize) -> String {
         match self {
             Ko => format!(
