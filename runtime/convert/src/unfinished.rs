@@ -21,8 +21,8 @@ impl Unfinished {
         if fs::metadata(target).is_ok_and(|found| !found.is_file()) {
             return Err(Error::NotAFile { path: target.to_owned() });
         }
-        let name = target.file_name().ok_or_else(|| Error::NotAFile { path: target.to_owned() })?.to_string_lossy();
-        let path = target.with_file_name(format!(".{name}.{:016x}.part", fnv1a(identity.as_bytes())));
+        let beginning = beginning(target).ok_or_else(|| Error::NotAFile { path: target.to_owned() })?;
+        let path = target.with_file_name(format!("{beginning}{:016x}{END}", fnv1a(identity.as_bytes())));
         let mut options = File::options();
         let file = options.read(true).write(true).create(true).truncate(false).open(&path);
         Ok(Unfinished { file: file.map_err(Error::io("write", &path))?, path })
@@ -59,12 +59,29 @@ impl Unfinished {
         Ok((tensors, n_whole))
     }
 
-    /// Gives the file its name.
+    /// Gives the file its name. What was begun for it from other sources is of no use any more.
     pub(crate) fn finish(self, target: &Path) -> Result<(), Error> {
         self.file.sync_all().map_err(Error::io("write", &self.path))?;
-        fs::rename(&self.path, target).map_err(Error::io("write", target))
+        fs::rename(&self.path, target).map_err(Error::io("write", target))?;
+        let (Some(beginning), Some(folder)) = (beginning(target), self.path.parent()) else { return Ok(()) };
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        for entry in fs::read_dir(folder).map_err(Error::io("read", folder))?.flatten() {
+            let name = entry.file_name();
+            let middle = name.to_str().and_then(|name| name.strip_prefix(&*beginning)?.strip_suffix(END));
+            if middle.is_some_and(|middle| middle.len() == 16) {
+                fs::remove_file(entry.path()).map_err(Error::io("remove", &entry.path()))?;
+            }
+        }
+        Ok(())
     }
 }
+
+/// How the names of unfinished files begin, and end.
+fn beginning(target: &Path) -> Option<String> {
+    Some(format!(".{}.", target.file_name()?.to_string_lossy()))
+}
+
+const END: &str = ".part";
 
 fn begins_with(file: &File, header: &[u8]) -> io::Result<bool> {
     let mut found = Vec::with_capacity(header.len());

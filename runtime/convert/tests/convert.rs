@@ -122,6 +122,7 @@ fn an_interrupted_conversion_goes_on() {
         let other = Options { mix: Some(Mix::F16), ..Options::default() };
         if stop_after == 5 {
             assert_eq!(convert_all(&source, &target(&out), &other).unwrap().n_resumed, 0);
+            assert_eq!(fs::read_dir(out.path()).unwrap().count(), 1, "nothing else is left");
             continue;
         }
         // The last tensor is not whole.
