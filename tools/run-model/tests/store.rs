@@ -172,9 +172,9 @@ fn a_restricted_licence_needs_consent_where_nobody_can_be_asked() {
 #[test]
 fn a_model_that_cannot_run_yet_is_announced_before_the_download() {
     let (home, server) = (Home::new(), Server::start(gguf_like(10_000, 5)));
-    home.catalogue(&server.catalogue(true, "").replace("'llama'", "'exaone'"));
+    home.catalogue(&server.catalogue(true, "").replace("'llama'", "'mamba7'"));
     let outcome = home.run(&["pull", "tiny"]);
-    assert!(outcome.status == Some(1) && outcome.stderr.contains("'exaone'"), "{outcome:?}");
+    assert!(outcome.status == Some(1) && outcome.stderr.contains("'mamba7'"), "{outcome:?}");
     assert!(server.transfers().is_empty());
 }
 
