@@ -24,11 +24,12 @@ fn every_preset_runs() {
         let prompt = model.chat_prompt(&[Message::user("안녕하세요? the king")], &ChatOptions::default()).unwrap();
         let logits = model.logits(&prompt, 16).unwrap();
         assert!(logits.iter().all(|logit| logit.is_finite()), "{}", preset.name);
+        let logit_scale = preset.shape.multipliers.map_or(1.0, |multipliers| multipliers.logit);
         let rows: Vec<_> = logits.chunks_exact(2000).collect();
         assert_eq!(rows.len(), prompt.len());
         for (i, row) in rows.iter().enumerate() {
             let mean = row.iter().sum::<f32>() / 2000.0;
-            let deviation = (row.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / 2000.0).sqrt();
+            let deviation = (row.iter().map(|x| (x - mean).powi(2)).sum::<f32>() / 2000.0).sqrt() / logit_scale;
             assert!((0.5..2.0).contains(&deviation), "{}: logits of deviation {deviation}", preset.name);
             for other in &rows[..i] {
                 let distance = Distance::between(row, other).nmse;

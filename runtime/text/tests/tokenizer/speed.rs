@@ -19,15 +19,19 @@ fn a_megabyte_of_korean_takes_less_than_a_second() {
     }
 }
 
+/// What a megabyte of whatever somebody sends may take. What takes quadratic time takes hours; what is linear has taken up to 1.3 s
+/// on the slowest processor it was tried on.
+const OF_ANY_TEXT: Duration = Duration::from_secs(2);
+
 #[test]
-fn unusual_texts_take_no_longer() {
+fn unusual_texts_take_little_longer() {
     for (name, tokenizer) in tokenizers(1) {
         for part in
             ["a", "가", "대한민국의헌법", " ", "\n", " \n\t", "!?", "7", "\u{300}", "e\u{301}", "가A", "<|", "\0"]
         {
             let time = encoding_time(&tokenizer, part);
             println!("{name}, {part:?}: {:.1} MB/s", 1.0 / time.as_secs_f64());
-            assert!(time < Duration::from_secs(1), "{name}, {part:?}: {time:?}");
+            assert!(time < OF_ANY_TEXT, "{name}, {part:?}: {time:?}");
         }
     }
 }
@@ -39,7 +43,7 @@ fn white_space_that_ends_nowhere() {
     let tokenizer = Tokenizer::new(VocabSource { pre, ..vocab_of_gguf(&path) }).unwrap();
     let spaces = " ".repeat(MEGABYTE / 2);
     let time = encoding_time(&tokenizer, &format!("{spaces}가{spaces}"));
-    assert!(time < Duration::from_secs(1), "{time:?}");
+    assert!(time < OF_ANY_TEXT, "{time:?}");
 }
 
 #[test]
