@@ -153,7 +153,7 @@ pub enum Error {
         reason: String,
     },
     /// An importance matrix was made with another model.
-    #[error("the importance matrix is of another model: its '{name}' has rows of another length")]
+    #[error("the importance matrix is of another model: its '{name}' is not in this one, or has another shape")]
     OtherImportance {
         /// The tensor's name.
         name: String,

@@ -111,11 +111,19 @@ impl Importance {
     }
 
     /// Refuses an importance of another model's matrices.
-    pub(crate) fn check<'a>(&self, mut tensors: impl Iterator<Item = &'a TensorInfo>) -> Result<(), Error> {
-        let differs =
-            |tensor: &&TensorInfo| self.matrices.get(tensor.name()).is_some_and(|m| m.n_in != tensor.row_len());
-        match tensors.find(differs) {
-            Some(tensor) => Err(Error::OtherImportance { name: tensor.name().into() }),
+    pub(crate) fn check<'a>(&self, tensors: impl Iterator<Item = &'a TensorInfo>) -> Result<(), Error> {
+        let mut n_known = 0;
+        for tensor in tensors {
+            let Some(Matrix { n_in, means }) = self.matrices.get(tensor.name()) else { continue };
+            let n_experts = tensor.dims().get(2).map_or(1, |&n| n as usize);
+            if *n_in != tensor.row_len() || means.len() != n_in * n_experts {
+                return Err(Error::OtherImportance { name: tensor.name().into() });
+            }
+            n_known += 1;
+        }
+        // None of the names is the model's: all would be quantized as if there were no importance.
+        match self.matrices.keys().next().filter(|_| n_known == 0) {
+            Some(name) => Err(Error::OtherImportance { name: name.clone() }),
             None => Ok(()),
         }
     }

@@ -132,10 +132,12 @@ fn an_importance_of_another_kind_or_model_is_refused() {
     let source = Source::new();
     let path = source.0.path().join("importance.gguf");
     assert!(Importance::read(&source.path()).unwrap_err().to_string().contains("no importance matrix"));
-    write_importance(&path, "blk.2.ffn_up.weight", &[1.0; 64], 1.0);
-    let importance = Some(Importance::read(&path).unwrap());
-    let error = source.quantize(&QuantizeOptions { importance, ..options(Mix::Q4_0) }).unwrap_err().to_string();
-    assert!(error.contains("blk.2.ffn_up.weight") && error.contains("another model"), "{error}");
+    for (name, sums) in [("blk.2.ffn_up.weight", &[1.0; 64][..]), ("blk.99.ffn_up.weight", &[1.0; 96])] {
+        write_importance(&path, name, sums, 1.0);
+        let importance = Some(Importance::read(&path).unwrap());
+        let error = source.quantize(&QuantizeOptions { importance, ..options(Mix::Q4_0) }).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("another model"), "{error}");
+    }
     write_importance(&path, "x", &[f32::NAN; 32], 1.0);
     assert!(Importance::read(&path).unwrap_err().to_string().contains("NaN"));
 }

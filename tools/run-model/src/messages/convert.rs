@@ -71,7 +71,7 @@ fn korean(error: &Error) -> String {
             format!("'{}'은(는) 중요도 행렬(imatrix) 파일이 아닙니다: {reason}", path.display())
         }
         Error::OtherImportance { name } => {
-            format!("중요도 행렬이 다른 모델의 것입니다. '{name}'의 행 길이가 다릅니다.")
+            format!("중요도 행렬이 다른 모델의 것입니다. '{name}'이(가) 이 모델에 없거나 모양이 다릅니다.")
         }
         Error::Cancelled => "멈추었습니다. 같은 명령을 다시 내리면 이어서 씁니다.".into(),
         other => other.to_string(),
