@@ -53,6 +53,21 @@ pub enum Shader {
         /// Most rows of activations.
         columns: u32,
     },
+    /// The choice of a token's experts, of at most [`Shader::MOST_EXPERTS`].
+    Route,
+    /// The matrices of the experts that each token chose, times its activations.
+    ExpertLinear {
+        /// How the matrices are stored.
+        weights: Weights,
+        /// How the activations are stored.
+        activations: Activations,
+        /// How sums over a workgroup are made.
+        reduce: Reduce,
+        /// Threads of a workgroup; rows that it takes.
+        form: Form,
+    },
+    /// What the experts of each token say together.
+    ExpertSum,
     /// Activations to 8 bits.
     Quantize,
     /// Token lookup.
@@ -249,6 +264,9 @@ impl Shader {
     /// Tokens that a workgroup of [`Shader::Candidates`] looks at, and candidates that one of [`Shader::Choose`] does.
     pub const CHOICE_PART: u32 = 4096;
 
+    /// Experts that [`Shader::Route`] can choose from.
+    pub const MOST_EXPERTS: u32 = 512;
+
     /// Threads of a workgroup of [`Shader::ReadAll`].
     pub const READ_THREADS: u32 = 256;
 
@@ -269,6 +287,9 @@ impl Shader {
             }
             Shader::GatedQuantized { weights, form, columns, .. } => {
                 format!("gpu-gated_quantized-{}xa8-{form}x{columns}", weights.name())
+            }
+            Shader::ExpertLinear { weights, activations, reduce, form } => {
+                format!("gpu-expert_linear-{}x{}-{}-{form}", weights.name(), activations.name(), reduce.name())
             }
             Shader::Embed { weights } => format!("gpu-embed-{}", weights.name()),
             Shader::RmsNorm { reduce, .. } | Shader::RmsNormQuantized { reduce, .. } => {
@@ -293,6 +314,9 @@ impl Shader {
             Shader::Matmul { .. } => "matmul",
             Shader::MatmulCoop { .. } => "matmul_coop",
             Shader::GatedQuantized { .. } => "gated_quantized",
+            Shader::Route => "route",
+            Shader::ExpertLinear { .. } => "expert_linear",
+            Shader::ExpertSum => "expert_sum",
             Shader::Quantize => "quantize",
             Shader::Embed { .. } => "embed",
             Shader::Select => "select_rows",
@@ -338,6 +362,14 @@ impl Shader {
                 bindings.extend(epilogue.bindings());
                 bindings
             }
+            Shader::ExpertLinear { weights, activations, .. } => {
+                let mut bindings = vec![Params];
+                bindings.extend((1..=weights.n_planes()).map(Read));
+                bindings.push(Read(4));
+                bindings.extend((activations == Activations::A8).then_some(Read(5)));
+                bindings.extend([Write(6), Read(7)]);
+                bindings
+            }
             Shader::Embed { weights } => {
                 let planes = (1..=weights.n_planes()).map(Read);
                 [Params].into_iter().chain(planes).chain([Write(4), Read(5)]).collect()
@@ -351,7 +383,9 @@ impl Shader {
                 vec![Params, Read(1), Write(2)]
             }
             Shader::Choose => vec![Params, Read(1), Write(2), Write(3)],
-            Shader::RmsNorm { .. } | Shader::Gate { .. } | Shader::Add => vec![Params, Read(1), Read(2), Write(3)],
+            Shader::RmsNorm { .. } | Shader::Gate { .. } | Shader::Add | Shader::Route | Shader::ExpertSum => {
+                vec![Params, Read(1), Read(2), Write(3)]
+            }
             Shader::KvWrite { .. } | Shader::RmsNormQuantized { .. } => {
                 vec![Params, Read(1), Read(2), Write(3), Write(4)]
             }

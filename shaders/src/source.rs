@@ -30,6 +30,7 @@ impl Shader {
             self,
             Shader::Matvec { activations: Activations::A8, .. }
                 | Shader::Matmul { activations: Activations::A8, .. }
+                | Shader::ExpertLinear { activations: Activations::A8, .. }
                 | Shader::GatedQuantized { .. }
         )
     }
@@ -39,6 +40,8 @@ impl Shader {
             Shader::Matvec { form: Form { threads, rows }, columns, .. } => {
                 vec![("THREADS", threads), ("ROWS", rows), ("COLUMNS", columns)]
             }
+            Shader::ExpertLinear { form: Form { threads, rows }, .. } => vec![("THREADS", threads), ("ROWS", rows)],
+            Shader::Route => vec![("MOST_EXPERTS", Shader::MOST_EXPERTS)],
             Shader::MatmulCoop { tile, .. } => vec![
                 ("SUBGROUP_SIZE", tile.subgroup_size),
                 ("SUBGROUP_ROWS", tile.subgroup_rows),
@@ -105,6 +108,13 @@ impl Shader {
                 parts.extend([include_str!("../wgsl/quantize/block.wgsl"), include_str!("../wgsl/quantize/to_y.wgsl")]);
                 parts.extend(weights.parts(false));
             }
+            Shader::Route => parts.push(include_str!("../wgsl/experts/route.wgsl")),
+            Shader::ExpertLinear { weights, activations, reduce, .. } => {
+                parts.extend([include_str!("../wgsl/experts/linear.wgsl"), columns(activations), dot(activations)]);
+                parts.push(self::reduce(reduce));
+                parts.extend(weights.parts(activations != Activations::A8));
+            }
+            Shader::ExpertSum => parts.push(include_str!("../wgsl/experts/sum.wgsl")),
             Shader::Quantize => parts.extend([include_str!("../wgsl/quantize/quantize.wgsl"), QUANTIZED_BLOCK]),
             Shader::Embed { weights } => {
                 parts.push(include_str!("../wgsl/embed.wgsl"));

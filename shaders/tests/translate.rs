@@ -12,7 +12,7 @@ use silhak_shaders::{
 
 fn variants() -> Vec<Shader> {
     let mut all = vec![Shader::Quantize, Shader::Select, Shader::Rope];
-    all.extend([Shader::Candidates, Shader::Choose]);
+    all.extend([Shader::Candidates, Shader::Choose, Shader::Route, Shader::ExpertSum]);
     all.extend([Shader::Add, Shader::Scale, Shader::SoftCap, Shader::ReadAll]);
     all.extend([Activation::Silu, Activation::GeluTanh].map(|activation| Shader::Gate { activation }));
     for reduce in [Reduce::Tree, Reduce::Subgroups] {
@@ -42,6 +42,10 @@ fn variants() -> Vec<Shader> {
         for activations in [Activations::F32, Activations::Ragged, Activations::A8] {
             if activations == Activations::A8 && !weights.is_quantized() {
                 continue;
+            }
+            for (reduce, threads) in [(Reduce::Tree, 64), (Reduce::Subgroups, 128)] {
+                let form = Form { threads, rows: 4 };
+                all.push(Shader::ExpertLinear { weights, activations, reduce, form });
             }
             for epilogue in EPILOGUES {
                 all.push(Shader::Matmul { weights, activations, epilogue });

@@ -29,8 +29,8 @@ fn every_case_agrees_with_the_reference() {
             let distance = farthest(&found, &expected);
             let most = tolerance(&case.plan);
             assert!(distance.max <= most, "{} on {}: {distance:?}, at most {most} allowed", case.name, cpu.name());
-            let words = if case.name.starts_with("linear") { 2 } else { 1 };
-            let op = case.name.split(' ').take(words).collect::<Vec<_>>().join(" ");
+            let words = [("linear of", 4), ("linear", 2)].into_iter().find(|(op, _)| case.name.starts_with(op));
+            let op = case.name.split(' ').take(words.map_or(1, |(_, n)| n)).collect::<Vec<_>>().join(" ");
             note(&mut worst, format!("{op} {}", cpu.name()), distance);
         }
     }
@@ -41,8 +41,7 @@ fn every_case_agrees_with_the_reference() {
 fn eight_bit_activations_cost_what_they_should() {
     let cases: Vec<Case> = all_cases().into_iter().filter(|case| quantized(&case.plan)).collect();
     for cpu in cpus(1) {
-        for format in Format::ALL {
-            let prefix = format!("linear {format} ");
+        for prefix in Format::ALL.iter().flat_map(|f| [format!("linear {f} "), format!("linear of experts {f} ")]) {
             let (mut found, mut expected) = (Vec::new(), Vec::new());
             for case in cases.iter().filter(|case| case.name.starts_with(&prefix)) {
                 found.extend(case.run(&cpu).unwrap().concat().concat());
@@ -76,7 +75,7 @@ fn tolerance(plan: &Plan) -> f64 {
 fn quantized(plan: &Plan) -> bool {
     let floats = [Format::F32, Format::F16, Format::Bf16];
     plan.ops().iter().any(|op| match op {
-        Op::Linear { weight, .. } => !floats.contains(&plan.weight(*weight).format),
+        Op::Linear { weight, .. } | Op::ExpertLinear { weight, .. } => !floats.contains(&plan.weight(*weight).format),
         _ => false,
     })
 }

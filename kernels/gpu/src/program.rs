@@ -3,6 +3,7 @@
 mod arena;
 mod attention;
 mod choosing;
+mod experts;
 mod linear;
 mod work;
 
@@ -203,6 +204,14 @@ impl<'a> Compiler<'a> {
                 let epilogue = if bias.is_some() { Epilogue::Bias } else { Epilogue::Store };
                 let after = [self.slot(out)].into_iter().chain(bias).collect();
                 self.linear(x, &[weight], epilogue, [self.width(out), 0, 0], after)
+            }
+            Op::Route { logits, bias, routing, out } => self.route(logits, bias, routing, out),
+            Op::ExpertLinear { x, chosen, weight, n_experts, out } => {
+                self.expert_linear(x, chosen, weight, n_experts, out)
+            }
+            Op::ExpertSum { x, chosen, out } => {
+                self.expert_sum(x, chosen, out);
+                Ok(())
             }
             Op::Rope { x, head_dim, rope, out } => self.rope(x, head_dim, rope, out),
             Op::KvWrite { layer, k, v } => {

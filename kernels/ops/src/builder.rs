@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use crate::{Activation, Error, KvId, KvLayer, Op, Plan, Rope, Rows, Value, ValueId, Weight, WeightId};
+use crate::{Activation, Error, KvId, KvLayer, Op, Plan, Rope, Routing, Rows, Value, ValueId, Weight, WeightId};
 
 /// Appends ops to a plan, and checks their shapes.
 ///
@@ -108,6 +108,48 @@ impl PlanBuilder {
         }
         let out = state.value(n_out, rows);
         state.push(Op::Linear { x, weight, bias, out }, out)
+    }
+
+    /// The experts of each token, by the logits of a router; `bias` helps to choose them.
+    pub fn route(&self, logits: ValueId, bias: Option<WeightId>, routing: Routing) -> ValueId {
+        let mut state = self.state.borrow_mut();
+        let Value { width: n_experts, rows } = state.plan.values[logits.0];
+        let Routing { n_used, n_groups, n_used_groups, .. } = routing;
+        let whole = n_groups > 0 && n_experts.is_multiple_of(n_groups) && (n_groups == 1 || n_experts / n_groups > 1);
+        state.expect("route", None, "groups of as many experts, at least 2", format!("{n_experts}/{n_groups}"), whole);
+        let enough = whole && (1..=n_groups).contains(&n_used_groups);
+        state.expect("route", None, format!("1 to {n_groups} used groups"), n_used_groups, enough);
+        let most = if enough { n_experts / n_groups * n_used_groups } else { n_experts };
+        state.expect("route", None, format!("1 to {most} used experts"), n_used, (1..=most).contains(&n_used));
+        if let Some(bias) = bias {
+            let found = state.plan.weights[bias.0].cols;
+            state.expect("route", Some(bias), format!("{n_experts} values"), found, found == n_experts);
+        }
+        let out = state.value(2 * n_used, rows);
+        state.push(Op::Route { logits, bias, routing, out }, out)
+    }
+
+    /// `x @ weight[expert]^T` for each expert of a token, of the `n_experts` matrices in the weight.
+    pub fn expert_linear(&self, x: ValueId, chosen: ValueId, weight: WeightId, n_experts: usize) -> ValueId {
+        let mut state = self.state.borrow_mut();
+        let (n_used, Value { width, rows }) = (state.plan.values[chosen.0].width / 2, state.plan.values[x.0]);
+        let (n_rows, n_in) = (state.plan.weights[weight.0].rows, state.plan.weights[weight.0].cols);
+        let fits = width == n_in || width == n_used * n_in;
+        state.expect("expert_linear", Some(weight), format!("rows of {width} or {width}/{n_used}"), n_in, fits);
+        let whole = n_experts > 0 && n_rows.is_multiple_of(n_experts);
+        state.expect("expert_linear", Some(weight), format!("{n_experts} matrices"), format!("{n_rows} rows"), whole);
+        let out = state.value(n_used * (n_rows / n_experts.max(1)), rows);
+        state.push(Op::ExpertLinear { x, chosen, weight, n_experts, out }, out)
+    }
+
+    /// What the experts of a token say, by their weights.
+    pub fn expert_sum(&self, x: ValueId, chosen: ValueId) -> ValueId {
+        let mut state = self.state.borrow_mut();
+        let (n_used, Value { width, rows }) = (state.plan.values[chosen.0].width / 2, state.plan.values[x.0]);
+        let whole = n_used > 0 && width.is_multiple_of(n_used);
+        state.expect("expert_sum", None, format!("{n_used} parts"), format!("rows of {width}"), whole);
+        let out = state.value(width / n_used.max(1), rows);
+        state.push(Op::ExpertSum { x, chosen, out }, out)
     }
 
     /// Rotates each head of `head_dim` values by its token's position.

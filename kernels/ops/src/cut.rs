@@ -184,6 +184,22 @@ impl Own {
                 bias: bias.map(|bias| self.weight(bias)),
                 out: self.value(out),
             },
+            Op::Route { logits, bias, routing, out } => Op::Route {
+                logits: self.value(logits),
+                bias: bias.map(|bias| self.weight(bias)),
+                routing,
+                out: self.value(out),
+            },
+            Op::ExpertLinear { x, chosen, weight, n_experts, out } => Op::ExpertLinear {
+                x: self.value(x),
+                chosen: self.value(chosen),
+                weight: self.weight(weight),
+                n_experts,
+                out: self.value(out),
+            },
+            Op::ExpertSum { x, chosen, out } => {
+                Op::ExpertSum { x: self.value(x), chosen: self.value(chosen), out: self.value(out) }
+            }
             Op::Rope { x, head_dim, rope, out } => {
                 let rope = Rope { factors: rope.factors.map(|factors| self.weight(factors)), ..rope };
                 Op::Rope { x: self.value(x), head_dim, rope, out: self.value(out) }

@@ -25,6 +25,7 @@ mod print;
 mod profile;
 pub mod reference;
 mod rope;
+mod routing;
 mod scratch;
 mod split;
 
@@ -40,5 +41,6 @@ pub use op::{Activation, Op};
 pub use plan::{Plan, Rows, Value, ValueId, Weight, WeightId};
 pub use profile::KernelTime;
 pub use rope::{Pairing, Rope, RopeScaling, RopeTable};
+pub use routing::Routing;
 pub use scratch::{Access, Scratch};
 pub use split::Split;

@@ -1,6 +1,6 @@
 //! The ops a plan is made of.
 
-use crate::{KvId, Rope, ValueId, WeightId};
+use crate::{KvId, Rope, Routing, ValueId, WeightId};
 
 /// The non-linearity of a gated feed-forward layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +61,39 @@ pub enum Op {
         /// `[n_out]`.
         bias: Option<WeightId>,
         /// `[n, n_out]`.
+        out: ValueId,
+    },
+    /// Chooses the experts of each token, by the logits of a router.
+    Route {
+        /// `[n, n_experts]`.
+        logits: ValueId,
+        /// `[n_experts]`, added to the scores that experts are chosen by, and not to their weights.
+        bias: Option<WeightId>,
+        /// How they are chosen.
+        routing: Routing,
+        /// `[n, 2 * routing.n_used]`: the experts' numbers, then their weights.
+        out: ValueId,
+    },
+    /// `out[t, j] = x[t, j] @ weight[expert[t, j]]^T`: a linear whose matrix each token chooses.
+    ExpertLinear {
+        /// `[n, n_in]`, for all experts of a token, or `[n, n_used * n_in]`.
+        x: ValueId,
+        /// What [`Op::Route`] wrote: `[n, 2 * n_used]`.
+        chosen: ValueId,
+        /// `[n_experts * n_out, n_in]`, any format.
+        weight: WeightId,
+        /// Matrices in the weight.
+        n_experts: usize,
+        /// `[n, n_used * n_out]`.
+        out: ValueId,
+    },
+    /// `out[t] = sum over j of weight[t, j] * x[t, j]`: what a token's experts say together.
+    ExpertSum {
+        /// `[n, n_used * width]`.
+        x: ValueId,
+        /// What [`Op::Route`] wrote: `[n, 2 * n_used]`.
+        chosen: ValueId,
+        /// `[n, width]`.
         out: ValueId,
     },
     /// Rotates the first `rope.n_rot` values of each head by the token's position.
@@ -142,6 +175,9 @@ impl Op {
             Op::Select { .. } => "select",
             Op::RmsNorm { .. } => "rms_norm",
             Op::Linear { .. } => "linear",
+            Op::Route { .. } => "route",
+            Op::ExpertLinear { .. } => "expert_linear",
+            Op::ExpertSum { .. } => "expert_sum",
             Op::Rope { .. } => "rope",
             Op::KvWrite { .. } => "kv_write",
             Op::Attention { .. } => "attention",
@@ -162,6 +198,8 @@ impl Op {
             | Op::Rope { x, .. }
             | Op::Scale { x, .. }
             | Op::SoftCap { x, .. } => (Some(x), None),
+            Op::Route { logits, .. } => (Some(logits), None),
+            Op::ExpertLinear { x, chosen, .. } | Op::ExpertSum { x, chosen, .. } => (Some(x), Some(chosen)),
             Op::Attention { q, .. } => (Some(q), None),
             Op::KvWrite { k, v, .. } => (Some(k), Some(v)),
             Op::Gate { gate, up, .. } => (Some(gate), Some(up)),
@@ -178,6 +216,9 @@ impl Op {
             | Op::Select { out, .. }
             | Op::RmsNorm { out, .. }
             | Op::Linear { out, .. }
+            | Op::Route { out, .. }
+            | Op::ExpertLinear { out, .. }
+            | Op::ExpertSum { out, .. }
             | Op::Rope { out, .. }
             | Op::Attention { out, .. }
             | Op::Gate { out, .. }
@@ -185,5 +226,18 @@ impl Op {
             | Op::Scale { out, .. }
             | Op::SoftCap { out, .. } => Some(out),
         }
+    }
+
+    /// The weights that the op reads.
+    pub fn weights(&self) -> impl Iterator<Item = WeightId> {
+        let (first, second) = match *self {
+            Op::Embed { table, .. } => (Some(table), None),
+            Op::RmsNorm { weight, .. } | Op::ExpertLinear { weight, .. } => (Some(weight), None),
+            Op::Linear { weight, bias, .. } => (Some(weight), bias),
+            Op::Route { bias, .. } => (bias, None),
+            Op::Rope { rope, .. } => (rope.factors, None),
+            _ => (None, None),
+        };
+        first.into_iter().chain(second)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Op, Plan, ValueId};
+use crate::{Op, Plan, Routing, ValueId};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,6 +41,14 @@ impl Plan {
                 write!(f, " {}:{}", w.name, w.format)?;
                 bias.map_or(Ok(()), |b| write!(f, " + {}", self.weight(b).name))
             }
+            Op::Route { bias, routing: Routing { n_used, n_groups, n_used_groups, normalize, scale }, .. } => {
+                bias.map_or(Ok(()), |b| write!(f, " + {}", self.weight(b).name))?;
+                write!(f, " n_used={n_used} groups={n_used_groups}/{n_groups} normalize={normalize} scale={scale}")
+            }
+            Op::ExpertLinear { weight, n_experts, .. } => {
+                let w = self.weight(*weight);
+                write!(f, " {}:{} n_experts={n_experts}", w.name, w.format)
+            }
             Op::Rope { head_dim, rope, .. } => {
                 write!(f, " head_dim={head_dim} n_rot={} {:?} base={}", rope.n_rot, rope.pairing, rope.base)
             }
@@ -53,7 +61,7 @@ impl Plan {
             Op::Gate { activation, .. } => write!(f, " {activation:?}"),
             Op::Scale { factor, .. } => write!(f, " factor={factor}"),
             Op::SoftCap { cap, .. } => write!(f, " cap={cap}"),
-            Op::Select { .. } | Op::Add { .. } => Ok(()),
+            Op::Select { .. } | Op::ExpertSum { .. } | Op::Add { .. } => Ok(()),
         }
     }
 }

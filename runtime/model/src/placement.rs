@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use silhak_ops::{Op, Plan, WeightId};
+use silhak_ops::Plan;
 
 use crate::Error;
 
@@ -84,7 +84,7 @@ impl Blocks {
     pub fn of(plan: &Plan) -> Self {
         let (mut starts, mut last) = (Vec::new(), None);
         for (i, op) in plan.ops().iter().enumerate() {
-            let block = weights(op).find_map(|id| block(&plan.weight(id).name));
+            let block = op.weights().find_map(|id| block(&plan.weight(id).name));
             if block.is_some() && block != last {
                 starts.push(i);
                 last = block;
@@ -110,16 +110,6 @@ impl Blocks {
             Offload::Last(n) => self.starts.get(self.len().saturating_sub(n)).copied(),
         }
     }
-}
-
-fn weights(op: &Op) -> impl Iterator<Item = WeightId> {
-    let (first, second) = match *op {
-        Op::Embed { table, .. } => (Some(table), None),
-        Op::RmsNorm { weight, .. } => (Some(weight), None),
-        Op::Linear { weight, bias, .. } => (Some(weight), bias),
-        _ => (None, None),
-    };
-    first.into_iter().chain(second)
 }
 
 fn block(name: &str) -> Option<usize> {

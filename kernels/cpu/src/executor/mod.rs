@@ -1,6 +1,8 @@
 //! The backend: a plan and its weights, made ready to run on a team of threads.
 
+mod activations;
 mod buffer;
+mod experts;
 mod program;
 mod run;
 mod schedule;
@@ -18,7 +20,8 @@ use crate::attention::{Attention, Queries};
 use crate::kv::{self, KvStore};
 use crate::team::{self, Team};
 use crate::{Activations, Caps};
-use program::{ActivationSpec, Amount, Amounts, Compiler, Program};
+use activations::{ActivationSpec, activation_specs};
+use program::{Amount, Amounts, Compiler, Program};
 use run::{Run, SharedActivations};
 
 /// How the backend works.
@@ -86,6 +89,7 @@ impl Backend for Cpu {
             turns: sizes.turns.iter().map(|&len| values(len)).collect::<Result<_, _>>()?,
             partials: values(sizes.partials)?,
             workspaces: values(sizes.workspaces)?,
+            groups: Buffer::zeroed(sizes.groups, "groups of tokens")?,
             activations: specs.iter().map(acts).collect::<Result<_, Error>>()?,
             taken: (0..most_steps).map(|_| AtomicUsize::new(0)).collect(),
             queries: Queries::with_capacity(config.max_tokens),
@@ -109,7 +113,7 @@ impl Backend for Cpu {
         kv::check(&groups, &config.kv)?;
         let vectors = program::vector_weights(plan);
         let vector_bytes = |id: &silhak_ops::WeightId| 4 * plan.weight(*id).rows * plan.weight(*id).cols;
-        let specs = program::activation_specs(plan, &self.caps);
+        let specs = activation_specs(plan, &self.caps);
         let activation_bytes = |spec: &ActivationSpec| spec.layout.bytes(spec.most_rows(config), spec.cols);
         let sizes = Sizes::new(plan, &Scratch::new(plan), config, self.n_threads.get());
         Ok(MemoryUse {
@@ -129,13 +133,15 @@ fn check_config(config: &ExecConfig) -> Result<(), Error> {
     Ok(())
 }
 
-/// Float32 values that each buffer of an executor holds.
+/// Values that each buffer of an executor holds, of 4 bytes each.
 #[derive(Default)]
 struct Sizes {
     slots: Vec<usize>,
     turns: Vec<usize>,
     partials: usize,
     workspaces: usize,
+    /// Numbers of 32 bits.
+    groups: usize,
 }
 
 impl Sizes {
@@ -163,6 +169,12 @@ impl Sizes {
                     sizes.partials = sizes.partials.max(partials);
                     workspace = workspace.max(attention.workspace().len());
                 }
+                Op::ExpertLinear { chosen, n_experts, .. } => {
+                    let n_used = plan.value(chosen).width / 2;
+                    let n_tokens = config.max_tokens.max(config.max_outputs);
+                    sizes.groups = sizes.groups.max(experts::group_len(n_tokens, n_used, n_experts));
+                    workspace = workspace.max(experts::TILE_LEN);
+                }
                 _ => {}
             }
         }
@@ -171,7 +183,7 @@ impl Sizes {
     }
 
     fn len(&self) -> usize {
-        self.slots.iter().chain(&self.turns).sum::<usize>() + self.partials + self.workspaces
+        self.slots.iter().chain(&self.turns).sum::<usize>() + self.partials + self.workspaces + self.groups
     }
 }
 
@@ -201,6 +213,7 @@ struct CpuExecutor {
     turns: Vec<Buffer<f32>>,
     partials: Buffer<f32>,
     workspaces: Buffer<f32>,
+    groups: Buffer<u32>,
     activations: Vec<Activations>,
     /// What each of `activations` is for.
     specs: Vec<ActivationSpec>,
@@ -237,6 +250,7 @@ impl Executor for CpuExecutor {
             weights: self.vector_bytes,
             kv: self.kv.bytes(),
             scratch: values.map(Buffer::bytes).sum::<usize>()
+                + self.groups.bytes()
                 + self.activations.iter().map(Activations::bytes).sum::<usize>(),
         }
     }
@@ -264,8 +278,8 @@ impl CpuExecutor {
             return Err(Error::Batch("there are more outputs than tokens".into()));
         };
         for &i in &program.activations {
-            let ActivationSpec { layout, rows, cols, .. } = self.specs[i];
-            self.activations[i].reset(layout, n_rows(batch, rows), cols)?;
+            let spec = &self.specs[i];
+            self.activations[i].reset(spec.layout, spec.rows_of(n_rows(batch, spec.rows)), spec.cols)?;
         }
         self.queries.set(batch);
         self.taken.iter().for_each(|taken| taken.store(0, Ordering::Relaxed));
@@ -292,6 +306,7 @@ impl CpuExecutor {
             activations: &activations,
             partials: self.partials.share(),
             workspaces: self.workspaces.share(),
+            groups: self.groups.share(),
             taken: &self.taken,
         };
         self.team.run(|member| run.run(member))

@@ -5,14 +5,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use silhak_ops::{
-    Activation, Error, ExecConfig, KvId, Op, Pairing, Plan, Rope, RopeTable, Rows, Scratch, Value, ValueId, WeightId,
+    Activation, Error, KvId, Op, Pairing, Plan, Rope, RopeTable, Routing, Rows, Scratch, Value, ValueId, WeightId,
 };
 use silhak_quant::{Format, dequantize};
 
+use super::activations::{ActivationSpec, ActivationUse, RowOrder};
+use super::experts::{ExpertLinear, Experts};
 use super::schedule::{self, Schedule};
 use crate::attention::Attention;
 use crate::policy::MATMUL_TOKENS;
-use crate::{ActivationLayout, Caps, LinearKernel};
+use crate::{Caps, LinearKernel};
 
 /// A buffer of the plan's [`Scratch`].
 pub(super) type Slot = usize;
@@ -33,7 +35,7 @@ impl Amount {
     }
 
     /// Some number of rows that is this amount.
-    fn example(self) -> usize {
+    pub(super) fn example(self) -> usize {
         match self {
             Amount::Few => 1,
             Amount::Many => MATMUL_TOKENS,
@@ -76,10 +78,20 @@ pub(super) enum Step {
     Select { x: Slot, out: Slot, width: usize },
     /// RMS norm of runs of `weight.len()` values.
     RmsNorm { x: Slot, weight: Arc<[f32]>, eps: f32, out: Slot, value: Value },
-    /// Activations to the form that linears take.
-    Quantize { x: Slot, acts: usize, value: Value },
+    /// Activations to the form that linears take, each row in so many parts.
+    Quantize { x: Slot, acts: usize, parts: usize, value: Value },
     /// Weights times activations.
     Linear { acts: usize, kernel: LinearKernel, weight: Matrix, bias: Option<Arc<[f32]>>, out: Slot, value: Value },
+    /// The choice of experts; `value` is the shape of the logits.
+    Route { logits: Slot, bias: Option<Arc<[f32]>>, routing: Routing, out: Slot, value: Value },
+    /// Which tokens go to which expert.
+    Group { experts: Experts, rows: Rows },
+    /// Activations to the form that linears take, in the order of the experts that they go to.
+    QuantizeByExpert { x: Slot, acts: usize, experts: Experts, value: Value },
+    /// The weights of the chosen experts times activations.
+    ExpertLinear(ExpertLinear),
+    /// What the experts of each token say.
+    ExpertSum { x: Slot, experts: Experts, out: Slot, value: Value },
     /// Rotation by position.
     Rope { x: Slot, table: usize, head_dim: usize, pairing: Pairing, out: Slot, value: Value },
     /// Keys and values into their pages.
@@ -120,27 +132,6 @@ pub(super) struct Program {
     pub(super) activations: Vec<usize>,
 }
 
-/// Activations that programs share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ActivationSpec {
-    pub(super) layout: ActivationLayout,
-    pub(super) rows: Rows,
-    pub(super) cols: usize,
-    /// Whether there may be many rows.
-    pub(super) many: bool,
-}
-
-impl ActivationSpec {
-    /// The most rows that there may be.
-    pub(super) fn most_rows(&self, config: &ExecConfig) -> usize {
-        let most = match self.rows {
-            Rows::Tokens => config.max_tokens,
-            Rows::Outputs => config.max_outputs,
-        };
-        if self.many { most } else { most.min(MATMUL_TOKENS - 1) }
-    }
-}
-
 /// Compiles programs, and gathers what they share.
 pub(super) struct Compiler<'a> {
     plan: &'a Plan,
@@ -176,7 +167,10 @@ impl<'a> Compiler<'a> {
         let steps: Vec<Step> = tables.chain(steps).collect();
         let mut activations: Vec<usize> = steps
             .iter()
-            .filter_map(|step| if let Step::Quantize { acts, .. } = step { Some(*acts) } else { None })
+            .filter_map(|step| match step {
+                Step::Quantize { acts, .. } | Step::QuantizeByExpert { acts, .. } => Some(*acts),
+                _ => None,
+            })
             .collect();
         activations.sort_unstable();
         activations.dedup();
@@ -195,13 +189,25 @@ impl<'a> Compiler<'a> {
                 Step::RmsNorm { x, weight: self.vector(weight)?, eps, out, value }
             }
             Op::Linear { x, weight, bias, out } => {
-                let (from, out, x_value, value) = (slot(x), slot(out), value(x), value(out));
-                let (kernel, acts, fresh) = live.take(index, x, weight, &mut self.activations);
-                if fresh {
-                    steps.push(Step::Quantize { x: from, acts, value: x_value });
-                }
+                let (out, value) = (slot(out), value(out));
+                let (kernel, acts) = self.activations(index, x, weight, RowOrder::PLAIN, live, steps);
                 let bias = bias.map(|b| self.vector(b)).transpose()?;
                 Step::Linear { acts, kernel, weight: self.matrix(weight)?, bias, out, value }
+            }
+            Op::Route { logits, bias, routing, out } => {
+                let (logits, out, value) = (slot(logits), slot(out), value(logits));
+                Step::Route { logits, bias: bias.map(|b| self.vector(b)).transpose()?, routing, out, value }
+            }
+            Op::ExpertLinear { x, chosen, weight, n_experts, out } => {
+                let (out, value) = (slot(out), value(out));
+                let experts = self.experts(chosen, n_experts);
+                let order = live.expert_order(x, chosen, weight, n_experts);
+                let (kernel, acts) = self.activations(index, x, weight, order, live, steps);
+                let (weight, rows) = (self.matrix(weight)?, value.rows);
+                Step::ExpertLinear(ExpertLinear { experts, order, acts, kernel, weight, out, rows })
+            }
+            Op::ExpertSum { x, chosen, out } => {
+                Step::ExpertSum { x: slot(x), experts: self.experts(chosen, 0), out: slot(out), value: value(out) }
             }
             Op::Rope { x, head_dim, rope, out } => {
                 let (x, out, value) = (slot(x), slot(out), value(out));
@@ -222,6 +228,37 @@ impl<'a> Compiler<'a> {
         };
         steps.push(step);
         Ok(())
+    }
+
+    /// The kernel for op `index`, and the activations that it reads; pushes the steps that fill them.
+    fn activations(
+        &mut self,
+        index: usize,
+        x: ValueId,
+        weight: WeightId,
+        order: RowOrder,
+        live: &mut ActivationUse,
+        steps: &mut Vec<Step>,
+    ) -> (LinearKernel, usize) {
+        let (from, value) = (self.scratch.slot(x), *self.plan.value(x));
+        let (kernel, acts, fresh) = live.take(index, x, weight, order, &mut self.activations);
+        if fresh {
+            match order {
+                RowOrder::Plain { parts } => steps.push(Step::Quantize { x: from, acts, parts, value }),
+                RowOrder::ByExpert { chosen, n_experts, .. } => {
+                    let experts = self.experts(chosen, n_experts);
+                    if live.group(chosen) {
+                        steps.push(Step::Group { experts, rows: value.rows });
+                    }
+                    steps.push(Step::QuantizeByExpert { x: from, acts, experts, value });
+                }
+            }
+        }
+        (kernel, acts)
+    }
+
+    fn experts(&self, chosen: ValueId, n: usize) -> Experts {
+        Experts { chosen: self.scratch.slot(chosen), n_used: self.plan.value(chosen).width / 2, n }
     }
 
     fn matrix(&self, id: WeightId) -> Result<Matrix, Error> {
@@ -264,81 +301,11 @@ pub(super) fn vector_weights(plan: &Plan) -> Vec<WeightId> {
     for op in plan.ops() {
         let vector = match *op {
             Op::RmsNorm { weight, .. } => Some(weight),
-            Op::Linear { bias, .. } => bias,
+            Op::Linear { bias, .. } | Op::Route { bias, .. } => bias,
             Op::Rope { rope, .. } => rope.factors,
             _ => None,
         };
         ids.extend(vector.filter(|id| !ids.contains(id)));
     }
     ids
-}
-
-/// Which linears share activations, and when these are last used.
-pub(super) struct ActivationUse<'a> {
-    plan: &'a Plan,
-    amounts: Amounts,
-    caps: &'a Caps,
-    /// The op that last reads each value in each layout.
-    last: HashMap<(ValueId, ActivationLayout), usize>,
-    /// What stands in activations now, by their index.
-    holds: HashMap<usize, (ValueId, ActivationLayout)>,
-}
-
-impl<'a> ActivationUse<'a> {
-    pub(super) fn new(plan: &'a Plan, amounts: Amounts, caps: &'a Caps) -> Self {
-        let mut uses = ActivationUse { plan, amounts, caps, last: HashMap::new(), holds: HashMap::new() };
-        for (i, op) in plan.ops().iter().enumerate() {
-            if let Op::Linear { x, weight, .. } = *op {
-                uses.last.insert((x, uses.kernel(x, weight).layout()), i);
-            }
-        }
-        uses
-    }
-
-    /// The kernel for op `index`, which multiplies `x` with `weight`; the activations that it reads; and whether they
-    /// must be filled first.
-    pub(super) fn take(
-        &mut self,
-        index: usize,
-        x: ValueId,
-        weight: WeightId,
-        specs: &mut Vec<ActivationSpec>,
-    ) -> (LinearKernel, usize, bool) {
-        let kernel = self.kernel(x, weight);
-        let key = (x, kernel.layout());
-        if let Some((&acts, _)) = self.holds.iter().find(|(_, held)| **held == key) {
-            return (kernel, acts, false);
-        }
-        let value = self.plan.value(x);
-        let many = self.amounts.of(value.rows) == Amount::Many;
-        let alike = |spec: &ActivationSpec| (spec.layout, spec.rows, spec.cols) == (key.1, value.rows, value.width);
-        let over = |held: Option<&(ValueId, ActivationLayout)>| held.is_none_or(|held| self.last[held] < index);
-        let free = specs.iter().enumerate().position(|(i, spec)| alike(spec) && over(self.holds.get(&i)));
-        let acts = free.unwrap_or_else(|| {
-            specs.push(ActivationSpec { layout: key.1, rows: value.rows, cols: value.width, many });
-            specs.len() - 1
-        });
-        specs[acts].many |= many;
-        self.holds.insert(acts, key);
-        (kernel, acts, true)
-    }
-
-    fn kernel(&self, x: ValueId, weight: WeightId) -> LinearKernel {
-        let amount = self.amounts.of(self.plan.value(x).rows);
-        LinearKernel::choose(self.plan.weight(weight).format, amount.example(), self.caps)
-    }
-}
-
-/// The activations that the programs of a plan share.
-pub(super) fn activation_specs(plan: &Plan, caps: &Caps) -> Vec<ActivationSpec> {
-    let mut specs = Vec::new();
-    for amounts in Amounts::ALL {
-        let mut live = ActivationUse::new(plan, amounts, caps);
-        for (i, op) in plan.ops().iter().enumerate() {
-            if let Op::Linear { x, weight, .. } = *op {
-                live.take(i, x, weight, &mut specs);
-            }
-        }
-    }
-    specs
 }

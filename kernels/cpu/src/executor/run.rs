@@ -32,6 +32,8 @@ pub(super) struct Run<'a> {
     pub(super) activations: &'a [SharedActivations<'a>],
     /// Room for attention's splits.
     pub(super) partials: Shared<'a, f32>,
+    /// Which tokens go to which expert.
+    pub(super) groups: Shared<'a, u32>,
     /// Room of each thread: `[n_threads, workspace]`.
     pub(super) workspaces: Shared<'a, f32>,
     /// Per step, the pieces that threads have taken.
@@ -56,6 +58,29 @@ impl<'a> SharedActivations<'a> {
         // activations' buffers hold, never the activations themselves; readers read those, and what they hold later.
         let writer = unsafe { &mut *reader.as_ptr() }.writer();
         SharedActivations { writer, reader }
+    }
+
+    /// Values per row.
+    pub(super) fn cols(&self) -> usize {
+        self.writer.cols()
+    }
+
+    /// Fills rows.
+    ///
+    /// # Safety
+    /// No other thread may read any, or fill these, at the same time.
+    pub(super) unsafe fn fill(&self, rows: std::ops::Range<usize>, x: &[f32]) {
+        // SAFETY: as the caller promises.
+        unsafe { self.writer.fill(rows, x) }
+    }
+
+    /// The activations.
+    ///
+    /// # Safety
+    /// No thread may fill any while they are in use.
+    pub(super) unsafe fn get(&self) -> &Activations {
+        // SAFETY: the pointer is that of a borrow which outlives this, and nobody writes.
+        unsafe { self.reader.as_ref() }
     }
 }
 
@@ -84,11 +109,23 @@ impl Run<'_> {
                     norm::rms_norm(self.caps, x, weight, eps, out);
                 });
             }
-            Step::Quantize { x, acts, value } => self.quantize(member, x, acts, value),
+            Step::Quantize { x, acts, parts, value } => self.quantize(member, x, acts, parts, value),
             Step::Linear { acts, kernel, ref weight, ref bias, out, value } => {
                 let linear = Linear { acts, kernel, weight, bias: bias.as_deref(), out, rows: value.rows };
                 self.linear(member, &linear, taken);
             }
+            Step::Route { logits, ref bias, routing, out, value } => {
+                self.each_row(member, value.rows, |row| {
+                    let logits = self.row(logits, row, value.width);
+                    routing.choose(logits, bias.as_deref(), self.row_mut(out, row, 2 * routing.n_used));
+                });
+            }
+            Step::Group { experts, rows } => self.group(member, experts, rows),
+            Step::QuantizeByExpert { x, acts, experts, value } => {
+                self.quantize_by_expert(member, x, acts, experts, value);
+            }
+            Step::ExpertLinear(ref linear) => self.expert_linear(member, linear, taken),
+            Step::ExpertSum { x, experts, out, value } => self.expert_sum(member, x, experts, out, value),
             Step::Rope { x, table, head_dim, pairing, out, value } => {
                 let n_rot = 2 * self.ropes[table].frequencies.len();
                 self.each_row(member, value.rows, |row| {
@@ -139,13 +176,13 @@ impl Run<'_> {
         });
     }
 
-    fn quantize(&self, member: &Member, x: Slot, acts: usize, Value { width, rows }: Value) {
+    fn quantize(&self, member: &Member, x: Slot, acts: usize, parts: usize, Value { width, rows }: Value) {
         let rows = member.share(self.n_rows(rows), 1);
         if !rows.is_empty() {
             // SAFETY: rows are shared out, and a barrier ended all readers of what the activations held.
             unsafe {
                 let x = self.slots[x].get(rows.start * width..rows.end * width);
-                self.activations[acts].writer.fill(rows, x);
+                self.activations[acts].fill(rows.start * parts..rows.end * parts, x);
             }
         }
     }
@@ -178,7 +215,7 @@ impl Run<'_> {
         }
         let n = self.n_rows(*rows);
         // SAFETY: a barrier ended those who filled the activations, and none begins before the readers end.
-        let acts = unsafe { self.activations[*acts].reader.as_ref() };
+        let acts = unsafe { self.activations[*acts].get() };
         let bytes = &weight.data[part.start * weight.row_bytes..part.end * weight.row_bytes];
         // SAFETY: the slot has room for `[n, weight.rows]`, and no other thread has these columns.
         let mut out = unsafe {
@@ -216,13 +253,20 @@ impl Run<'_> {
         out: Slot,
         taken: &AtomicUsize,
     ) -> Result<(), Error> {
-        let len = self.workspaces.len() / member.n_threads();
         // SAFETY: each thread has a workspace of its own; barriers keep this call apart from those that write what it
         // reads.
-        unsafe {
-            let room = self.workspaces.get_mut(member.index() * len..(member.index() + 1) * len);
-            attention.run(&self.attention_call(member, q, out), taken, room)
-        }
+        unsafe { attention.run(&self.attention_call(member, q, out), taken, self.workspace(member)) }
+    }
+
+    /// The thread's own workspace.
+    ///
+    /// # Safety
+    /// The thread must not have it already.
+    #[expect(clippy::mut_from_ref, reason = "each thread has a workspace of its own, and takes it once per step")]
+    pub(super) unsafe fn workspace(&self, member: &Member) -> &mut [f32] {
+        let len = self.workspaces.len() / member.n_threads();
+        // SAFETY: as the caller promises.
+        unsafe { self.workspaces.get_mut(member.index() * len..(member.index() + 1) * len) }
     }
 
     fn attention_call(&self, member: &Member, q: Slot, out: Slot) -> attention::Call<'_> {
@@ -264,11 +308,11 @@ impl Run<'_> {
     }
 
     /// Calls `f` for each row of the thread's share.
-    fn each_row(&self, member: &Member, rows: Rows, f: impl FnMut(usize)) {
+    pub(super) fn each_row(&self, member: &Member, rows: Rows, f: impl FnMut(usize)) {
         member.share(self.n_rows(rows), 1).for_each(f);
     }
 
-    fn n_rows(&self, rows: Rows) -> usize {
+    pub(super) fn n_rows(&self, rows: Rows) -> usize {
         match rows {
             Rows::Tokens => self.batch.n_tokens(),
             Rows::Outputs => self.batch.n_outputs(),
@@ -276,14 +320,14 @@ impl Run<'_> {
     }
 
     /// A row to read. Steps read what they wrote themselves, or what a barrier has come after.
-    fn row(&self, slot: Slot, row: usize, width: usize) -> &[f32] {
+    pub(super) fn row(&self, slot: Slot, row: usize, width: usize) -> &[f32] {
         // SAFETY: the schedule keeps writers of this row away until the step is over.
         unsafe { self.slots[slot].get(row * width..(row + 1) * width) }
     }
 
     /// A row of the thread's share to write.
     #[expect(clippy::mut_from_ref, reason = "each thread has rows of its own, and takes each of them once per step")]
-    fn row_mut(&self, slot: Slot, row: usize, width: usize) -> &mut [f32] {
+    pub(super) fn row_mut(&self, slot: Slot, row: usize, width: usize) -> &mut [f32] {
         // SAFETY: the row is in this thread's share, and the schedule keeps the others away until the step is over.
         unsafe { self.slots[slot].get_mut(row * width..(row + 1) * width) }
     }
@@ -300,7 +344,7 @@ struct Linear<'a> {
 }
 
 /// Columns are shared out in cache lines of 16 values, so that no two threads write to one.
-const COLUMN_UNIT: usize = 16;
+pub(super) const COLUMN_UNIT: usize = 16;
 
 /// Pieces of a matmul's weight per thread: enough that threads which the system disturbs do fewer of them.
 const PIECES_PER_THREAD: usize = 8;

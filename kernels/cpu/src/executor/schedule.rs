@@ -3,6 +3,7 @@
 
 use silhak_ops::KvId;
 
+use super::experts::ExpertLinear;
 use super::program::{Amount, Amounts, Elementwise, Slot, Step};
 
 /// For each step, whether a barrier comes before it.
@@ -31,6 +32,8 @@ enum Place {
     Kv(KvId),
     Turns(usize),
     Partials,
+    /// Which tokens go to which expert.
+    Groups,
 }
 
 /// Who works on which part of a place.
@@ -78,6 +81,22 @@ fn accesses(step: &Step, amounts: Amounts) -> Vec<Access> {
             let split = if amounts.of(value.rows) == Amount::Few { Split::Columns } else { Split::Any };
             vec![read(Place::Activations(acts), Split::Any), write(slot(out), split)]
         }
+        Step::Route { logits, out, .. } => vec![read(slot(logits), Split::Rows), write(slot(out), Split::Rows)],
+        Step::Group { experts, .. } => vec![read(slot(experts.chosen), Split::Any), write(Place::Groups, Split::Any)],
+        Step::QuantizeByExpert { x, acts, .. } => vec![
+            read(slot(x), Split::Any),
+            read(Place::Groups, Split::Any),
+            write(Place::Activations(acts), Split::Any),
+        ],
+        Step::ExpertLinear(ExpertLinear { experts, acts, out, .. }) => vec![
+            read(slot(experts.chosen), Split::Any),
+            read(Place::Groups, Split::Any),
+            read(Place::Activations(acts), Split::Any),
+            write(slot(out), Split::Any),
+        ],
+        Step::ExpertSum { x, experts, out, .. } => {
+            vec![read(slot(x), Split::Rows), read(slot(experts.chosen), Split::Rows), write(slot(out), Split::Rows)]
+        }
         Step::Rope { x, table, out, .. } => {
             vec![read(slot(x), Split::Rows), read(Place::Turns(table), Split::Rows), write(slot(out), Split::Rows)]
         }
@@ -119,7 +138,7 @@ mod tests {
     }
 
     fn quantize(x: Slot, acts: usize) -> Step {
-        Step::Quantize { x, acts, value: Value { width: 8, rows: Rows::Tokens } }
+        Step::Quantize { x, acts, parts: 1, value: Value { width: 8, rows: Rows::Tokens } }
     }
 
     #[test]

@@ -284,6 +284,11 @@ unsafe impl Send for ActivationWriter<'_> {}
 unsafe impl Sync for ActivationWriter<'_> {}
 
 impl ActivationWriter<'_> {
+    /// Values per row.
+    pub(crate) fn cols(&self) -> usize {
+        self.cols
+    }
+
     /// Fills the rows of `tokens` from `x`, `[tokens.len(), cols]`.
     ///
     /// # Safety

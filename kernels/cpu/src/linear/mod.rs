@@ -24,6 +24,7 @@ use silhak_quant::{Format, blocks};
 use crate::policy::{self, LinearShape, Variant};
 use crate::{Caps, Isa};
 
+pub(crate) use activations::TOKENS;
 pub use activations::{ActivationLayout, ActivationWriter, Activations};
 pub use output::Output;
 

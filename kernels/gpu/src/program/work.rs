@@ -17,6 +17,8 @@ pub(crate) enum Work {
     Linear { weights: Weights, activations: Activations, epilogue: Epilogue, shape: Shape, form: Form, rows: Rows },
     /// So many workgroups for each row of a value.
     PerRow { shader: Shader, groups: u32, rows: Rows },
+    /// So many workgroups for each of so many parts of each row of a value.
+    PerPart { shader: Shader, groups: u32, n_parts: u32, rows: Rows },
     /// A workgroup for each row of a value, in x.
     RowGroups { shader: Shader, rows: Rows },
     /// A thread for each value.
@@ -64,6 +66,10 @@ impl Work {
                 }
             }
             Work::PerRow { shader, groups, rows } => (shader, [groups, sizes.rows(rows) as u32, 1]),
+            Work::PerPart { shader, groups, n_parts, rows } => {
+                let [y, z, _] = grid(n_parts * sizes.rows(rows) as u32, caps);
+                (shader, [groups, if sizes.rows(rows) == 0 { 0 } else { y }, z])
+            }
             Work::RowGroups { shader, rows } => (shader, [sizes.rows(rows) as u32, 1, 1]),
             Work::Elements { shader, width, rows } => {
                 let n_groups = (u64::from(width) * sizes.rows(rows) as u64).div_ceil(u64::from(ELEMENT_THREADS)) as u32;
@@ -151,6 +157,7 @@ impl Work {
                 policy::linear(weights, activations, epilogue, 1, form, caps)
             }
             Work::PerRow { shader, .. }
+            | Work::PerPart { shader, .. }
             | Work::RowGroups { shader, .. }
             | Work::PerManyRows { shader, .. }
             | Work::Elements { shader, .. } => shader,

@@ -5,6 +5,7 @@
 //! batches to run in order. The numbers are random but seeded, so a failure repeats.
 
 mod attention;
+mod experts;
 mod linear;
 mod random;
 mod small;
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use crate::{Backend, Batch, Error, ExecConfig, KvConfig, KvElement, Plan};
 
 pub use attention::attention_cases;
+pub use experts::expert_cases;
 pub use linear::linear_cases;
 pub use random::Random;
 pub use small::{embed_cases, gate_cases, rms_norm_cases, rope_cases, small_cases};
@@ -71,8 +73,17 @@ impl Case {
 
 /// Every case of every op.
 pub fn all_cases() -> Vec<Case> {
-    [linear_cases(), embed_cases(), rms_norm_cases(), rope_cases(), gate_cases(), small_cases(), attention_cases()]
-        .concat()
+    [
+        linear_cases(),
+        expert_cases(),
+        embed_cases(),
+        rms_norm_cases(),
+        rope_cases(),
+        gate_cases(),
+        small_cases(),
+        attention_cases(),
+    ]
+    .concat()
 }
 
 /// A batch of `n` tokens of one sequence without pages, each wanting logits.

@@ -5,6 +5,7 @@
 
 mod attention;
 mod elementwise;
+mod experts;
 mod kv;
 mod linear;
 mod norm;
@@ -112,6 +113,21 @@ impl ReferenceExecutor {
                 let (w, data) = (plan.weight(weight), &self.weights[weight.index()]);
                 let y = linear::linear(values.get(x), w, data, bias.as_deref(), self.quantize_activations)?;
                 values.set(out, y);
+            }
+            Op::Route { logits, bias, routing, out } => {
+                let bias = bias.map(|b| self.vector(b)).transpose()?;
+                let n_experts = plan.value(logits).width;
+                values.set(out, experts::route(values.get(logits), n_experts, bias.as_deref(), &routing));
+            }
+            Op::ExpertLinear { x, chosen, weight, n_experts, out } => {
+                let (w, data) = (plan.weight(weight), &self.weights[weight.index()]);
+                let n_used = plan.value(chosen).width / 2;
+                let of = experts::Experts { n: n_experts, n_used, chosen: values.get(chosen) };
+                values.set(out, experts::expert_linear(values.get(x), &of, w, data, self.quantize_activations)?);
+            }
+            Op::ExpertSum { x, chosen, out } => {
+                let n_used = plan.value(chosen).width / 2;
+                values.set(out, experts::expert_sum(values.get(x), values.get(chosen), n_used));
             }
             Op::Rope { x, head_dim, rope, out } => {
                 let table = self.ropes[index].as_ref().expect("prepare made a table for every rope op");
