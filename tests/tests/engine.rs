@@ -351,7 +351,7 @@ fn the_devices_agree_on_scaled_rope() {
                 for (key, value) in case {
                     if *key == "factors" {
                         let (name, format) = ("rope_freqs.weight".into(), Format::F32);
-                        tensors.push(Tensor { name, format, rows: 1, cols: 16 });
+                        tensors.push(Tensor { name, format, rows: 1, cols: 16, n_matrices: 1 });
                     } else {
                         metadata.insert(format!("{architecture}.rope.{key}"), value.clone());
                     }

@@ -294,7 +294,13 @@ fn the_frequencies_are_those_of_the_papers() {
 #[test]
 fn rope_factors_are_read_from_the_file() {
     let file = open("llama", |_, tensors| {
-        tensors.push(Tensor { name: "rope_freqs.weight".into(), format: Format::F32, rows: 1, cols: 16 });
+        tensors.push(Tensor {
+            name: "rope_freqs.weight".into(),
+            format: Format::F32,
+            rows: 1,
+            cols: 16,
+            n_matrices: 1,
+        });
     })
     .unwrap();
     let (plan, weights) = (file.model().plan(), file.model().weights());
@@ -315,7 +321,13 @@ fn rope_factors_are_read_from_the_file() {
         }
     }
     let error = refusal("llama", |_, tensors| {
-        tensors.push(Tensor { name: "rope_freqs.weight".into(), format: Format::F32, rows: 1, cols: 32 });
+        tensors.push(Tensor {
+            name: "rope_freqs.weight".into(),
+            format: Format::F32,
+            rows: 1,
+            cols: 32,
+            n_matrices: 1,
+        });
     });
     assert_names(&error, &["rope_freqs.weight", "16", "32"]);
 }

@@ -109,7 +109,8 @@ impl Mix {
             "token_embd.weight" if model.tied => output(base),
             _ => match layer_and_part(tensor) {
                 Some((layer, "attn_v.weight")) => self.attn_v(layer, model),
-                Some((layer, "ffn_down.weight")) => self.ffn_down(layer, model.n_layers),
+                // Of a mixture of experts, too: `ffn_down_exps`, `ffn_down_shexp`.
+                Some((layer, part)) if part.starts_with("ffn_down") => self.ffn_down(layer, model.n_layers),
                 Some((_, "attn_output.weight")) => self.attn_output(),
                 _ => base,
             },

@@ -9,7 +9,7 @@ use silhak_quant::{Format, Mix, Outline};
 
 use crate::checkpoint::{Checkpoint, Tensor};
 use crate::config::Config;
-use crate::families::{self, Extras, Family, Name};
+use crate::families::{self, Extras, Family, Form, Name, Place};
 use crate::sizes::Sizes;
 use crate::{Error, Options, rope, tokenizer};
 
@@ -39,6 +39,8 @@ pub(crate) enum Source {
         /// Its rows are those of so many heads, and change their order.
         permuted_heads: Option<usize>,
     },
+    /// Tensors of the checkpoint, one behind the other.
+    Stack(Vec<String>),
     Values(Vec<f32>),
 }
 
@@ -127,23 +129,66 @@ impl List<'_> {
             self.parts.push(Part { name: format!("{name}.weight"), format: Format::F32, shape, source });
         }
         for i in 0..self.sizes.n_layers {
-            for name in names.block {
-                let maker = format!("{}{i}.{}", names.block_prefix, name.maker);
-                self.tensor(format!("blk.{i}.{}", name.gguf), maker, name)?;
+            let has_experts = i >= self.sizes.n_dense_layers;
+            for name in names.block.iter().copied().flatten() {
+                let (gguf, maker) =
+                    (format!("blk.{i}.{}", name.gguf), format!("{}{i}.{}", names.block_prefix, name.maker));
+                match name.place {
+                    Place::Dense if has_experts => {}
+                    Place::Sparse if !has_experts => {}
+                    _ => self.tensor(gguf, maker, name)?,
+                }
             }
         }
         Ok(())
     }
 
-    /// A weight, and its bias where there is one.
     fn tensor(&mut self, gguf: String, maker: String, name: &Name) -> Result<(), Error> {
+        match name.form {
+            Form::Weight => self.weight(gguf, maker, name),
+            Form::Bias => {
+                let source = self.take(&maker)?;
+                let shape = self.checkpoint.get(&source).map(|tensor| tensor.shape.clone()).unwrap_or_default();
+                let source = Source::Tensor { name: source, permuted_heads: None };
+                self.parts.push(Part { name: format!("{gguf}.bias"), format: Format::F32, shape, source });
+                Ok(())
+            }
+            Form::Experts => self.experts(format!("{gguf}.weight"), &format!("{maker}.weight")),
+        }
+    }
+
+    /// The matrices of all experts, as one tensor.
+    fn experts(&mut self, name: String, maker: &str) -> Result<(), Error> {
+        let n_experts = self.sizes.n_experts;
+        let of_expert = |expert: usize| maker.replace('*', &expert.to_string());
+        let names = (0..n_experts).map(|i| self.take(&of_expert(i))).collect::<Result<Vec<_>, _>>()?;
+        let shapes = names.iter().filter_map(|name| self.checkpoint.get(name)).map(|tensor| &tensor.shape);
+        let first = shapes.clone().next().cloned().unwrap_or_default();
+        if let Some((name, shape)) = names.iter().zip(shapes).find(|(_, shape)| **shape != first) {
+            return Err(Error::ExpertShape { name: name.clone(), expected: first, found: shape.clone() });
+        }
+        let shape = [vec![n_experts], first].concat();
+        let format = format(self.mix, &name, &shape, &self.sizes.outline());
+        self.parts.push(Part { name, format, shape, source: Source::Stack(names) });
+        Ok(())
+    }
+
+    /// A tensor that must be there, under the name that it has.
+    fn take(&mut self, name: &str) -> Result<String, Error> {
+        let (found, _) = self.find(name).ok_or_else(|| Error::MissingTensor { name: name.into() })?;
+        self.taken.insert(found.clone());
+        Ok(found)
+    }
+
+    /// A weight, and its bias where there is one.
+    fn weight(&mut self, gguf: String, maker: String, name: &Name) -> Result<(), Error> {
         let heads = match name.gguf {
             "attn_q" => Some(self.sizes.n_heads),
             "attn_k" => Some(self.sizes.n_kv_heads),
             _ => None,
         };
         let permuted_heads = heads.filter(|_| self.family.permuted);
-        for (end, is_required) in [("weight", name.is_required), ("bias", false)] {
+        for (end, is_required) in [("weight", name.place != Place::SomeModels), ("bias", false)] {
             let Some((source, tensor)) = self.find(&format!("{maker}.{end}")) else {
                 if is_required {
                     return Err(Error::MissingTensor { name: format!("{maker}.{end}") });
@@ -177,9 +222,10 @@ impl List<'_> {
     }
 }
 
-/// Vectors are not worth a loss.
+/// Vectors are not worth a loss, and what chooses between experts is felt everywhere.
 fn format(mix: Mix, name: &str, shape: &[usize], outline: &Outline) -> Format {
     match *shape {
+        _ if name.ends_with(".ffn_gate_inp.weight") => Format::F32,
         [.., _, n_in] => mix.format(name, n_in, outline),
         _ => Format::F32,
     }

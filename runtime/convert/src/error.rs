@@ -93,6 +93,16 @@ pub enum Error {
         /// Its rows.
         rows: usize,
     },
+    /// An expert's matrix has another shape than the first expert's.
+    #[error("tensor '{name}': expected the shape {expected:?}, which the first expert has, found {found:?}")]
+    ExpertShape {
+        /// Its name.
+        name: String,
+        /// The shape of the first expert's, the slowest dimension first.
+        expected: Vec<usize>,
+        /// Its own.
+        found: Vec<usize>,
+    },
     /// Text is cut into words by rules that have no name.
     #[error("the tokenizer cuts text by rules that are not known: {found}; name known ones with --pre")]
     PreTokenizer {

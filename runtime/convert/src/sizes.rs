@@ -13,6 +13,10 @@ pub(crate) struct Sizes {
     pub(crate) n_kv_heads: usize,
     pub(crate) head_dim: usize,
     pub(crate) tied: bool,
+    /// Of each block that has any.
+    pub(crate) n_experts: usize,
+    /// Blocks without experts; they come first.
+    pub(crate) n_dense_layers: usize,
     n_embd: usize,
     n_ff: usize,
     n_ctx: usize,
@@ -31,14 +35,19 @@ impl Sizes {
             Some(eps) => eps,
             None => config.f32("layer_norm_epsilon")?,
         };
+        let n_layers = config.size(&["num_hidden_layers", "num_layers"])?;
+        let n_experts = n_experts(config)?;
         Ok(Sizes {
-            n_layers: config.size(&["num_hidden_layers", "num_layers"])?,
+            n_layers,
+            n_experts,
+            n_dense_layers: if n_experts == 0 { n_layers } else { n_dense_layers(config, n_layers)? },
             n_heads,
             n_kv_heads: config.opt_size("num_key_value_heads")?.unwrap_or(n_heads),
             head_dim: config.opt_size("head_dim")?.unwrap_or(n_embd / n_heads),
             tied: config.opt_bool("tie_word_embeddings")?.unwrap_or(!has_output),
             n_embd,
-            n_ff: config.size(&["intermediate_size"])?,
+            // Where all blocks have experts, there may be no other width.
+            n_ff: config.size(&["intermediate_size", "moe_intermediate_size"])?,
             n_ctx: config.size(&["max_position_embeddings"])?,
             rms_eps,
         })
@@ -65,4 +74,23 @@ impl Sizes {
     pub(crate) fn outline(&self) -> Outline {
         Outline { n_layers: self.n_layers, n_sharing: self.n_heads / self.n_kv_heads.max(1), tied: self.tied }
     }
+}
+
+fn n_experts(config: &Config) -> Result<usize, Error> {
+    for name in ["num_experts", "n_routed_experts"] {
+        if let Some(n) = config.opt_size(name)? {
+            return Ok(n);
+        }
+    }
+    Ok(0)
+}
+
+/// Blocks before the first with experts: told block by block, or by their number.
+fn n_dense_layers(config: &Config, n_layers: usize) -> Result<usize, Error> {
+    const TYPES: &str = "mlp_layer_types";
+    let Some(types) = config.get(TYPES) else { return Ok(config.opt_size("first_k_dense_replace")?.unwrap_or(0)) };
+    let wrong = || config.wrong(TYPES, format!("{n_layers} of dense and sparse, the dense first"));
+    let types = types.as_array().filter(|types| types.len() == n_layers).ok_or_else(wrong)?;
+    let n_dense = types.iter().take_while(|ty| *ty == "dense").count();
+    if types[n_dense..].iter().all(|ty| ty == "sparse") { Ok(n_dense) } else { Err(wrong()) }
 }

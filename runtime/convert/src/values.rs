@@ -37,12 +37,20 @@ impl Part {
     }
 
     fn values(&self, rows: Range<usize>, checkpoint: &Checkpoint) -> Result<Vec<f32>, Error> {
-        let (name, heads) = match &self.source {
-            Source::Values(values) => return Ok(values.clone()),
-            Source::Tensor { name, permuted_heads } => (name, *permuted_heads),
-        };
-        let tensor = checkpoint.get(name).ok_or_else(|| Error::MissingTensor { name: name.clone() })?;
+        let tensor_of = |name: &String| checkpoint.get(name).ok_or_else(|| Error::MissingTensor { name: name.clone() });
         let mut values = Vec::with_capacity(rows.len() * self.cols());
+        let (tensor, heads) = match &self.source {
+            Source::Values(values) => return Ok(values.clone()),
+            Source::Stack(names) => {
+                let n_rows = self.rows() / names.len();
+                for row in rows {
+                    let tensor = tensor_of(&names[row / n_rows])?;
+                    checkpoint.read(tensor, row % n_rows..row % n_rows + 1, &mut values)?;
+                }
+                return Ok(values);
+            }
+            Source::Tensor { name, permuted_heads } => (tensor_of(name)?, *permuted_heads),
+        };
         match heads {
             None => checkpoint.read(tensor, rows, &mut values)?,
             // The bias of permuted rows: one row, whose values are in the order of the rows.

@@ -90,7 +90,7 @@ impl Keys<'_> {
     }
 
     /// A size that must be there, from 1 to `max`.
-    fn size(&self, name: &str, max: usize) -> Result<usize, Error> {
+    pub(crate) fn size(&self, name: &str, max: usize) -> Result<usize, Error> {
         let found = self.metadata.u32(&self.key(name))? as usize;
         self.expect(name, (1..=max).contains(&found), format!("1 to {max}"), found)?;
         Ok(found)
@@ -102,7 +102,7 @@ impl Keys<'_> {
     }
 
     /// A number from 0 to `max`; 0 where it is not there.
-    fn optional_count(&self, name: &str, max: usize) -> Result<usize, Error> {
+    pub(crate) fn optional_count(&self, name: &str, max: usize) -> Result<usize, Error> {
         let found = self.metadata.opt_u32(&self.key(name))?.unwrap_or(0) as usize;
         self.expect(name, found <= max, format!("0 to {max}"), found)?;
         Ok(found)
@@ -117,7 +117,13 @@ impl Keys<'_> {
         }
     }
 
-    fn expect(&self, name: &str, holds: bool, expected: impl ToString, found: impl ToString) -> Result<(), Error> {
+    pub(crate) fn expect(
+        &self,
+        name: &str,
+        holds: bool,
+        expected: impl ToString,
+        found: impl ToString,
+    ) -> Result<(), Error> {
         let (expected, found) = (expected.to_string(), found.to_string());
         if holds { Ok(()) } else { Err(Error::HyperParam { key: self.key(name), expected, found }) }
     }

@@ -38,6 +38,15 @@ impl<'a> Tensors<'a> {
         self.declare(format!("{name}.weight"), n_out, n_in)
     }
 
+    /// The matrices of `n` experts, each of `n_out` rows of `n_in` values: `{name}.weight`.
+    pub(crate) fn experts(&self, name: &str, n: usize, n_out: usize, n_in: usize) -> Result<WeightId, Error> {
+        let name = format!("{name}.weight");
+        if let Some(tensor) = self.gguf.tensor(&name) {
+            check_dims(tensor, &[n_in, n_out, n])?;
+        }
+        self.declare(name, n * n_out, n_in)
+    }
+
     /// A vector: `{name}.weight`.
     pub(crate) fn vector(&self, name: &str, len: usize) -> Result<WeightId, Error> {
         self.declare(format!("{name}.weight"), 1, len)
@@ -86,9 +95,19 @@ fn check_shape(tensor: &TensorInfo, rows: usize, cols: usize) -> Result<(), Erro
     if tensor.row_len() == cols && tensor.n_rows() == rows {
         return Ok(());
     }
+    let dims = [cols, rows];
+    check_dims(tensor, if rows == 1 { &dims[..1] } else { &dims })
+}
+
+/// The fastest dimension first, as in the file.
+fn check_dims(tensor: &TensorInfo, expected: &[usize]) -> Result<(), Error> {
     let list = |dims: &[u64]| dims.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
-    let expected = if rows == 1 { cols.to_string() } else { format!("{cols}, {rows}") };
-    Err(Error::TensorShape { name: tensor.name().into(), expected, found: list(tensor.dims()) })
+    let expected: Vec<u64> = expected.iter().map(|&n| n as u64).collect();
+    let found = tensor.dims();
+    if *found == *expected {
+        return Ok(());
+    }
+    Err(Error::TensorShape { name: tensor.name().into(), expected: list(&expected), found: list(found) })
 }
 
 fn format_of(tensor: &TensorInfo) -> Result<Format, Error> {

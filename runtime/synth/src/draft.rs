@@ -144,13 +144,14 @@ impl Draft {
         for (key, value) in &self.metadata {
             writer.add(key, value.clone())?;
         }
-        for Tensor { name, format, rows, cols } in &self.tensors {
-            let dims = [*cols as u64, *rows as u64];
+        for Tensor { name, format, rows, cols, n_matrices } in &self.tensors {
+            let dims = [*cols, rows / (*n_matrices).max(1), *n_matrices].map(|n| n as u64);
+            let n_dims = if *n_matrices > 1 { 3 } else { 1 + usize::from(*rows > 1) };
             let ty = TensorType::from_name(format.name()).ok_or_else(|| silhak_gguf::Error::Unwritable {
                 field: format!("tensor {name}"),
                 reason: format!("{format} is no type that GGUF knows"),
             })?;
-            writer.add_tensor(name, ty, if *rows == 1 { &dims[..1] } else { &dims })?;
+            writer.add_tensor(name, ty, &dims[..n_dims])?;
         }
         Ok(writer.begin(out)?)
     }

@@ -1,6 +1,6 @@
 //! The shapes of published models, by name.
 
-use crate::{Error, Multipliers, Shape, Skips};
+use crate::{Error, Mixture, Multipliers, Shape, Skips};
 
 /// A published model's shape. The numbers are those of its `config.json` as far as these are public; what is not (RoPE's base
 /// of A.X 3.1, for one) is that of its relatives, and changes neither sizes nor speed.
@@ -23,6 +23,7 @@ impl Preset {
         Preset { name: "exaone3.5-32b", model: "EXAONE 3.5 32B", shape: EXAONE_32B },
         Preset { name: "exaone4-1.2b", model: "EXAONE 4.0 1.2B", shape: EXAONE4_1_2B },
         Preset { name: "exaone4-32b", model: "EXAONE 4.0 32B", shape: EXAONE4_32B },
+        Preset { name: "k-exaone-236b", model: "K-EXAONE 236B-A23B", shape: K_EXAONE },
         Preset { name: "ax3.1-34b", model: "A.X 3.1 34B", shape: AX3_34B },
         Preset { name: "ax4-light-7b", model: "A.X 4.0 Light 7B", shape: AX4_LIGHT_7B },
         Preset { name: "ax4-72b", model: "A.X 4.0 72B", shape: AX4_72B },
@@ -30,6 +31,7 @@ impl Preset {
         Preset { name: "hcx-think-32b", model: "HyperCLOVA X SEED Think 32B, its text part", shape: HCX_THINK_32B },
         Preset { name: "solar-10.7b", model: "SOLAR 10.7B", shape: SOLAR_10_7B },
         Preset { name: "solar-pro-preview-22b", model: "Solar Pro Preview 22B", shape: SOLAR_PRO_22B },
+        Preset { name: "solar-open-100b", model: "Solar Open 100B", shape: SOLAR_OPEN_100B },
         Preset { name: "varco-8b", model: "Llama-VARCO 8B", shape: VARCO_8B },
     ];
 
@@ -62,6 +64,7 @@ const LLAMA_1B: Shape = Shape {
     window: None,
     multipliers: None,
     skips: None,
+    mixture: None,
 };
 
 /// That of Llama 3.1 8B.
@@ -84,6 +87,7 @@ const QWEN2_7B: Shape = Shape {
     window: None,
     multipliers: None,
     skips: None,
+    mixture: None,
 };
 
 const QWEN2_32B: Shape = Shape { n_embd: 5120, n_layers: 64, n_heads: 40, n_kv_heads: 8, n_ff: 27_648, ..QWEN2_7B };
@@ -120,6 +124,7 @@ const EXAONE_32B: Shape = Shape {
     window: None,
     multipliers: None,
     skips: None,
+    mixture: None,
 };
 
 const EXAONE4_32B: Shape = Shape { architecture: "exaone4", n_ctx: 131_072, window: Some(4096), ..EXAONE_32B };
@@ -134,6 +139,36 @@ const EXAONE4_1_2B: Shape = Shape {
     tied: true,
     window: None,
     ..EXAONE4_32B
+};
+
+const K_EXAONE: Shape = Shape {
+    architecture: "exaone-moe",
+    n_vocab: 153_600,
+    n_embd: 6144,
+    n_layers: 48,
+    n_heads: 64,
+    n_ff: 18_432,
+    n_ctx: 262_144,
+    rope_factors: false,
+    window: Some(128),
+    mixture: Some(Mixture { n_experts: 128, n_used: 8, n_ff: 2048, n_dense: 1, scale: 2.5 }),
+    ..EXAONE4_32B
+};
+
+const SOLAR_OPEN_100B: Shape = Shape {
+    architecture: "glm4moe",
+    n_vocab: 196_608,
+    n_embd: 4096,
+    n_layers: 48,
+    n_heads: 64,
+    head_dim: 128,
+    n_ff: 1280,
+    n_ctx: 131_072,
+    rope_base: 1e6,
+    rope_factors: false,
+    tied: false,
+    mixture: Some(Mixture { n_experts: 128, n_used: 8, n_ff: 1280, n_dense: 0, scale: 1.0 }),
+    ..LLAMA_1B
 };
 
 const SOLAR_10_7B: Shape = Shape {
@@ -181,6 +216,7 @@ const HCX_THINK_14B: Shape = Shape {
     window: None,
     multipliers: Some(Multipliers { embedding: 10.0, attention: 1.0 / 128.0, residual: 1.0, logit: 0.125 }),
     skips: None,
+    mixture: None,
 };
 
 const HCX_THINK_32B: Shape = Shape {

@@ -38,6 +38,23 @@ pub struct Shape {
     pub multipliers: Option<Multipliers>,
     /// Block skip connections.
     pub skips: Option<Skips>,
+    /// Experts in place of one feed-forward layer.
+    pub mixture: Option<Mixture>,
+}
+
+/// Experts, a few of which each token uses beside one that all share.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Mixture {
+    /// Experts of a block.
+    pub n_experts: usize,
+    /// Experts of a token.
+    pub n_used: usize,
+    /// Width of an expert, and of the shared one.
+    pub n_ff: usize,
+    /// Blocks at the beginning that have no experts.
+    pub n_dense: usize,
+    /// What the weights of a token's experts sum to.
+    pub scale: f32,
 }
 
 /// What muP multiplies, where 1 would be the model without it.
@@ -86,10 +103,22 @@ impl Shape {
             ("rope.dimension_count", size(self.head_dim)),
             ("rope.freq_base", Value::F32(self.rope_base)),
         ];
+        if let Some(Mixture { n_experts, n_used, n_ff, n_dense, scale }) = self.mixture {
+            entries.extend([
+                ("expert_count", size(n_experts)),
+                ("expert_used_count", size(n_used)),
+                ("expert_feed_forward_length", size(n_ff)),
+                ("expert_shared_count", size(1)),
+                ("expert_gating_func", Value::U32(SIGMOID)),
+                ("expert_weights_norm", Value::Bool(true)),
+                ("expert_weights_scale", Value::F32(scale)),
+                ("leading_dense_block_count", size(n_dense)),
+            ]);
+        }
         if let Some(window) = self.window {
             entries.push(("attention.sliding_window", size(window)));
         }
-        if self.architecture == "exaone4" && self.window.is_some() {
+        if self.architecture.starts_with("exaone") && self.window.is_some() {
             let is_local = (1..=self.n_layers).map(|n| !n.is_multiple_of(4)).collect();
             entries.push(("attention.sliding_window_pattern", Value::Array(Array::Bool(is_local))));
         }
@@ -122,3 +151,6 @@ impl Shape {
         Outline { n_layers: self.n_layers, n_sharing: self.n_heads / self.n_kv_heads.max(1), tied: self.tied }
     }
 }
+
+/// `expert_gating_func` of scores that are sigmoids.
+const SIGMOID: u32 = 2;

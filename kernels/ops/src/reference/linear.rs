@@ -42,7 +42,8 @@ fn each_row(weight: &Weight, data: &[u8], n: usize, f: impl Fn(&[f32], &mut [f32
     if out.is_empty() {
         return Ok(out);
     }
-    let n_threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let is_small = out.len().saturating_mul(weight.cols) < WORTH_THREADS;
+    let n_threads = if is_small { 1 } else { thread::available_parallelism().map_or(1, NonZero::get) };
     let share = weight.rows.div_ceil(n_threads);
     let run = |(out, data): (&mut [f32], &[u8])| {
         let mut row = vec![0.0; weight.cols];
@@ -52,6 +53,10 @@ fn each_row(weight: &Weight, data: &[u8], n: usize, f: impl Fn(&[f32], &mut [f32
         }
         Ok::<_, Error>(())
     };
+    if n_threads == 1 {
+        run((&mut out, data))?;
+        return Ok(out);
+    }
     let run = &run;
     thread::scope(|scope| {
         let parts = out.chunks_mut(share * n).zip(data.chunks(share * row_bytes));
@@ -60,6 +65,9 @@ fn each_row(weight: &Weight, data: &[u8], n: usize, f: impl Fn(&[f32], &mut [f32
     })?;
     Ok(out)
 }
+
+/// Multiplications from which starting threads takes less time than they save.
+const WORTH_THREADS: usize = 1 << 20;
 
 /// A sum in 16 lanes, which is both closer to the exact one than a running sum and what a compiler can vectorize.
 fn dot(a: &[f32], b: &[f32]) -> f32 {

@@ -8,7 +8,7 @@ pub(super) const FAMILY: Family =
 const NAMES: Names = Names {
     model: &[name("token_embd", "transformer.wte"), name("output_norm", "transformer.ln_f"), name("output", "lm_head")],
     block_prefix: "transformer.h.",
-    block: &[
+    block: &[&[
         name("attn_norm", "ln_1"),
         name("attn_q", "attn.attention.q_proj"),
         name("attn_k", "attn.attention.k_proj"),
@@ -18,5 +18,5 @@ const NAMES: Names = Names {
         name("ffn_gate", "mlp.c_fc_0"),
         name("ffn_up", "mlp.c_fc_1"),
         name("ffn_down", "mlp.c_proj"),
-    ],
+    ]],
 };

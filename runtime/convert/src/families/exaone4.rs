@@ -18,7 +18,7 @@ pub(super) const FAMILY: Family = Family {
 const NAMES: Names = Names {
     model: llama::MODEL,
     block_prefix: "model.layers.",
-    block: &[
+    block: &[&[
         name("attn_q", "self_attn.q_proj"),
         name("attn_k", "self_attn.k_proj"),
         name("attn_v", "self_attn.v_proj"),
@@ -30,18 +30,22 @@ const NAMES: Names = Names {
         name("ffn_up", "mlp.up_proj"),
         name("ffn_down", "mlp.down_proj"),
         name("post_ffw_norm", "post_feedforward_layernorm"),
-    ],
+    ]],
 };
 
 fn extras(config: &Config, sizes: &Sizes) -> Result<Extras, Error> {
-    // The small model has no window.
-    let Some(window) = config.opt_size("sliding_window")? else { return Ok(Extras::default()) };
+    Ok(Extras { metadata: windows(config, sizes)?, ..Extras::default() })
+}
+
+/// The sliding window, and the layers that have it.
+pub(super) fn windows(config: &Config, sizes: &Sizes) -> Result<Vec<(&'static str, Value)>, Error> {
+    // The small model has none.
+    let Some(window) = config.opt_size("sliding_window")? else { return Ok(Vec::new()) };
     let is_local = is_local(config, sizes.n_layers)?;
-    let metadata = vec![
+    Ok(vec![
         ("attention.sliding_window", Value::U32(window as u32)),
         ("attention.sliding_window_pattern", Value::Array(Array::Bool(is_local))),
-    ];
-    Ok(Extras { metadata, ..Extras::default() })
+    ])
 }
 
 /// Which layers have the window: a list of their kinds, a word like `LLLG` that repeats, or a period whose last layer is

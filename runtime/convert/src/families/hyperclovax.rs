@@ -18,7 +18,7 @@ pub(super) const FAMILY: Family = Family {
 const NAMES: Names = Names {
     model: llama::MODEL,
     block_prefix: "model.layers.",
-    block: &[
+    block: &[&[
         name("attn_norm", "input_layernorm"),
         name("attn_q", "self_attn.q_proj"),
         name("attn_k", "self_attn.k_proj"),
@@ -30,7 +30,7 @@ const NAMES: Names = Names {
         name("ffn_up", "mlp.up_proj"),
         name("ffn_down", "mlp.down_proj"),
         optional("post_ffw_norm", "post_norm2"),
-    ],
+    ]],
 };
 
 /// The multipliers of muP, each of which may be absent for 1, or for what a model without muP has.

@@ -8,7 +8,7 @@ pub(super) const FAMILY: Family =
 pub(super) const QWEN2: Family =
     Family { classes: &["Qwen2ForCausalLM"], architecture: "qwen2", permuted: false, ..FAMILY };
 
-pub(super) const NAMES: Names = Names { model: MODEL, block_prefix: "model.layers.", block: BLOCK };
+pub(super) const NAMES: Names = Names { model: MODEL, block_prefix: "model.layers.", block: &[BLOCK] };
 
 pub(super) const MODEL: &[Name] =
     &[name("token_embd", "model.embed_tokens"), name("output_norm", "model.norm"), name("output", "lm_head")];

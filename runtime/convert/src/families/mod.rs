@@ -2,9 +2,12 @@
 
 mod exaone;
 mod exaone4;
+mod exaone_moe;
+mod experts;
 mod hyperclovax;
 mod llama;
 mod solar;
+mod solar_open;
 
 use silhak_gguf::Value;
 
@@ -30,23 +33,47 @@ pub(crate) struct Names {
     pub(crate) model: &'static [Name],
     /// Before the number of a block.
     pub(crate) block_prefix: &'static str,
-    pub(crate) block: &'static [Name],
+    /// Those of a block, in lists that follow each other.
+    pub(crate) block: &'static [&'static [Name]],
 }
 
 /// A tensor's two names, without `.weight` or `.bias`.
 pub(crate) struct Name {
     pub(crate) gguf: &'static str,
     pub(crate) maker: &'static str,
-    pub(crate) is_required: bool,
+    pub(crate) form: Form,
+    pub(crate) place: Place,
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A weight, and maybe its bias.
+    Weight,
+    /// A bias without a weight; the maker's name is whole.
+    Bias,
+    /// The weights of all experts, which have a tensor each: the `*` in the maker's name stands for their numbers.
+    Experts,
+}
+
+/// In which models, and in which of their blocks, a tensor is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Everywhere,
+    /// Not in every model of the class.
+    SomeModels,
+    /// In blocks without experts.
+    Dense,
+    /// In blocks with experts.
+    Sparse,
 }
 
 const fn name(gguf: &'static str, maker: &'static str) -> Name {
-    Name { gguf, maker, is_required: true }
+    Name { gguf, maker, form: Form::Weight, place: Place::Everywhere }
 }
 
-/// Not in every model of the class.
 const fn optional(gguf: &'static str, maker: &'static str) -> Name {
-    Name { gguf, maker, is_required: false }
+    Name { place: Place::SomeModels, ..name(gguf, maker) }
 }
 
 /// What only some classes have.
@@ -79,5 +106,13 @@ pub(crate) fn find(class: &str) -> Result<&'static Family, Error> {
     })
 }
 
-const ALL: &[&Family] =
-    &[&exaone::FAMILY, &exaone4::FAMILY, &hyperclovax::FAMILY, &llama::FAMILY, &llama::QWEN2, &solar::FAMILY];
+const ALL: &[&Family] = &[
+    &exaone::FAMILY,
+    &exaone4::FAMILY,
+    &exaone_moe::FAMILY,
+    &hyperclovax::FAMILY,
+    &llama::FAMILY,
+    &llama::QWEN2,
+    &solar::FAMILY,
+    &solar_open::FAMILY,
+];

@@ -3,13 +3,16 @@
 mod decoder;
 mod exaone;
 mod exaone4;
+mod exaone_moe;
+mod experts;
 mod gemma3;
+mod glm4moe;
 mod hyperclovax;
 mod llama;
 mod qwen2;
 mod solar;
 
-use silhak_ops::{PlanBuilder, ValueId, WeightId};
+use silhak_ops::{Activation, PlanBuilder, ValueId, WeightId};
 
 use crate::Error;
 use crate::hyper::{HyperParams, Keys};
@@ -22,7 +25,9 @@ type Write = fn(&PlanBuilder, &HyperParams, Keys<'_>, &Tensors<'_>) -> Result<()
 const ARCHITECTURES: &[(&str, Write)] = &[
     ("exaone", exaone::write),
     ("exaone4", exaone4::write),
+    ("exaone-moe", exaone_moe::write),
     ("gemma3", gemma3::write),
+    ("glm4moe", glm4moe::write),
     // NAVER's own files have the second name.
     ("hyperclovax", hyperclovax::write),
     ("hcx-seed-think", hyperclovax::write),
@@ -50,6 +55,21 @@ fn linear(
     n_in: usize,
 ) -> Result<ValueId, Error> {
     Ok(p.linear_with(x, t.matrix(name, n_out, n_in)?, t.bias(name, n_out)?))
+}
+
+/// The gated feed-forward layer of block `i`, of matrices with these names: gate, up and down.
+fn gated(
+    p: &PlanBuilder,
+    t: &Tensors<'_>,
+    x: ValueId,
+    i: usize,
+    names: [&str; 3],
+    n_embd: usize,
+    n_ff: usize,
+) -> Result<ValueId, Error> {
+    let [gate, up, down] = names.map(|part| format!("blk.{i}.{part}"));
+    let (gate, up) = (linear(p, t, x, &gate, n_ff, n_embd)?, linear(p, t, x, &up, n_ff, n_embd)?);
+    linear(p, t, p.gate(gate, up, Activation::Silu), &down, n_embd, n_ff)
 }
 
 /// The output matrix, which is the embedding where the file has none of its own ("tied").
