@@ -39,6 +39,13 @@ impl Converted {
         self.folder.path().join("model.gguf")
     }
 
+    /// How much farther the logits may be than those of a dense model: an error of rounding can turn the choice of a token's
+    /// experts.
+    fn tolerance(&self) -> f32 {
+        let plan = ModelFile::open(self.path()).unwrap().model().plan().clone();
+        if plan.ops().iter().any(|op| matches!(op, Op::Route { .. })) { 4.0 } else { 1.0 }
+    }
+
     fn load(&self, change: impl FnOnce(&mut LoadOptions)) -> Model {
         let mut options = LoadOptions { n_ctx: Some(512), ..LoadOptions::default() };
         change(&mut options);
@@ -147,6 +154,7 @@ fn trained_models_give_the_answers_of_the_makers_classes() {
         for model in all(mix) {
             let Some(answer) = &model.fixture.answer else { continue };
             let name = &model.fixture.name;
+            let most_distance = most_distance * model.tolerance();
             for device in devices() {
                 let engine = model.load(|o| o.device = device);
                 let distance = model.distance(&engine.logits(&model.fixture.ids, 64).unwrap());
@@ -181,7 +189,7 @@ fn the_squares_of_inputs_are_those_of_the_reference() {
         for ((_, name), expected) in matrices.iter().zip(&expected) {
             let found = found.iter().find(|squares| squares.matrix == *name).unwrap();
             let distance = Distance::between(&found.sums, expected);
-            assert!(distance.max <= 2e-3, "{} {name}: {distance:?}", model.fixture.name);
+            assert!(distance.max <= 1e-4, "{} {name}: {distance:?}", model.fixture.name);
         }
     }
 }

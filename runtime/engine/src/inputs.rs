@@ -88,7 +88,7 @@ impl Reader {
     fn new(file: &ModelFile, inputs: &[MatrixInput], n_pages: usize, options: &LoadOptions) -> Result<Self, Error> {
         let plan = file.model().plan();
         let n_groups = plan.kv_groups().len();
-        let kv = KvConfig { page_len: PAGE_LEN, n_pages: vec![n_pages; n_groups], element: KvElement::F16 };
+        let kv = KvConfig { page_len: PAGE_LEN, n_pages: vec![n_pages; n_groups], element: KvElement::F32 };
         let config = ExecConfig { kv, max_tokens: MAX_TOKENS, max_outputs: 1 };
         let whole = Arc::new(plan.with_outputs(inputs.iter().map(|input| input.value)));
         let host = Devices::open(&LoadOptions { device: Device::Cpu, ..options.clone() })?.host;
