@@ -55,8 +55,10 @@ pub enum Shader {
     },
     /// The choice of a token's experts, of at most [`Shader::MOST_EXPERTS`].
     Route,
-    /// The matrices of the experts that each token chose, times its activations.
+    /// The matrices of the experts that each token chose, or of its heads, times its activations.
     ExpertLinear {
+        /// Whether tokens choose; if not, each head has a matrix of its own.
+        chosen: bool,
         /// How the matrices are stored.
         weights: Weights,
         /// How the activations are stored.
@@ -68,6 +70,10 @@ pub enum Shader {
     },
     /// What the experts of each token say together.
     ExpertSum,
+    /// Some values of each head.
+    HeadSlice,
+    /// The values of each head behind those of another.
+    HeadConcat,
     /// Activations to 8 bits.
     Quantize,
     /// Token lookup.
@@ -288,8 +294,9 @@ impl Shader {
             Shader::GatedQuantized { weights, form, columns, .. } => {
                 format!("gpu-gated_quantized-{}xa8-{form}x{columns}", weights.name())
             }
-            Shader::ExpertLinear { weights, activations, reduce, form } => {
-                format!("gpu-expert_linear-{}x{}-{}-{form}", weights.name(), activations.name(), reduce.name())
+            Shader::ExpertLinear { chosen, weights, activations, reduce, form } => {
+                let op = if chosen { "expert_linear" } else { "head_linear" };
+                format!("gpu-{op}-{}x{}-{}-{form}", weights.name(), activations.name(), reduce.name())
             }
             Shader::Embed { weights } => format!("gpu-embed-{}", weights.name()),
             Shader::RmsNorm { reduce, .. } | Shader::RmsNormQuantized { reduce, .. } => {
@@ -317,6 +324,8 @@ impl Shader {
             Shader::Route => "route",
             Shader::ExpertLinear { .. } => "expert_linear",
             Shader::ExpertSum => "expert_sum",
+            Shader::HeadSlice => "head_slice",
+            Shader::HeadConcat => "head_concat",
             Shader::Quantize => "quantize",
             Shader::Embed { .. } => "embed",
             Shader::Select => "select_rows",
@@ -362,12 +371,13 @@ impl Shader {
                 bindings.extend(epilogue.bindings());
                 bindings
             }
-            Shader::ExpertLinear { weights, activations, .. } => {
+            Shader::ExpertLinear { chosen, weights, activations, .. } => {
                 let mut bindings = vec![Params];
                 bindings.extend((1..=weights.n_planes()).map(Read));
                 bindings.push(Read(4));
                 bindings.extend((activations == Activations::A8).then_some(Read(5)));
-                bindings.extend([Write(6), Read(7)]);
+                bindings.push(Write(6));
+                bindings.extend(chosen.then_some(Read(7)));
                 bindings
             }
             Shader::Embed { weights } => {
@@ -379,11 +389,22 @@ impl Shader {
                 let planes = (1..=weights.n_planes()).map(Read);
                 [Params].into_iter().chain(planes).chain([Read(4), Read(5), Write(6), Write(7)]).collect()
             }
-            Shader::Select | Shader::Rope | Shader::Scale | Shader::SoftCap | Shader::Candidates | Shader::ReadAll => {
+            Shader::Select
+            | Shader::Rope
+            | Shader::Scale
+            | Shader::SoftCap
+            | Shader::HeadSlice
+            | Shader::Candidates
+            | Shader::ReadAll => {
                 vec![Params, Read(1), Write(2)]
             }
             Shader::Choose => vec![Params, Read(1), Write(2), Write(3)],
-            Shader::RmsNorm { .. } | Shader::Gate { .. } | Shader::Add | Shader::Route | Shader::ExpertSum => {
+            Shader::RmsNorm { .. }
+            | Shader::Gate { .. }
+            | Shader::Add
+            | Shader::Route
+            | Shader::ExpertSum
+            | Shader::HeadConcat => {
                 vec![Params, Read(1), Read(2), Write(3)]
             }
             Shader::KvWrite { .. } | Shader::RmsNormQuantized { .. } => {

@@ -109,12 +109,18 @@ impl Shader {
                 parts.extend(weights.parts(false));
             }
             Shader::Route => parts.push(include_str!("../wgsl/experts/route.wgsl")),
-            Shader::ExpertLinear { weights, activations, reduce, .. } => {
+            Shader::ExpertLinear { chosen, weights, activations, reduce, .. } => {
                 parts.extend([include_str!("../wgsl/experts/linear.wgsl"), columns(activations), dot(activations)]);
+                parts.push(match chosen {
+                    true => include_str!("../wgsl/experts/chosen.wgsl"),
+                    false => include_str!("../wgsl/experts/heads.wgsl"),
+                });
                 parts.push(self::reduce(reduce));
                 parts.extend(weights.parts(activations != Activations::A8));
             }
             Shader::ExpertSum => parts.push(include_str!("../wgsl/experts/sum.wgsl")),
+            Shader::HeadSlice => parts.extend([include_str!("../wgsl/heads/slice.wgsl"), HEADS]),
+            Shader::HeadConcat => parts.extend([include_str!("../wgsl/heads/concat.wgsl"), HEADS]),
             Shader::Quantize => parts.extend([include_str!("../wgsl/quantize/quantize.wgsl"), QUANTIZED_BLOCK]),
             Shader::Embed { weights } => {
                 parts.push(include_str!("../wgsl/embed.wgsl"));
@@ -164,6 +170,7 @@ impl Shader {
 const BEST: &str = include_str!("../wgsl/choose/best.wgsl");
 const ATTENTION_PARAMS: &str = include_str!("../wgsl/attention/params.wgsl");
 const ELEMENTS: &str = include_str!("../wgsl/elements/params.wgsl");
+const HEADS: &str = include_str!("../wgsl/heads/params.wgsl");
 const QUANTIZED_BLOCK: &str =
     concat!(include_str!("../wgsl/quantize/block.wgsl"), include_str!("../wgsl/quantize/to_x.wgsl"));
 const TURN: &str = include_str!("../wgsl/rope/turn.wgsl");

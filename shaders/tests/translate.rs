@@ -13,6 +13,7 @@ use silhak_shaders::{
 fn variants() -> Vec<Shader> {
     let mut all = vec![Shader::Quantize, Shader::Select, Shader::Rope];
     all.extend([Shader::Candidates, Shader::Choose, Shader::Route, Shader::ExpertSum]);
+    all.extend([Shader::HeadSlice, Shader::HeadConcat]);
     all.extend([Shader::Add, Shader::Scale, Shader::SoftCap, Shader::ReadAll]);
     all.extend([Activation::Silu, Activation::GeluTanh].map(|activation| Shader::Gate { activation }));
     for reduce in [Reduce::Tree, Reduce::Subgroups] {
@@ -21,10 +22,11 @@ fn variants() -> Vec<Shader> {
     }
     for kv in [Kv::F16, Kv::F32] {
         all.extend([Shader::KvWrite { kv }, Shader::RopeKv { kv }]);
-        for (queries, head_pairs) in [(4, 4), (8, 32), (16, 64), (4, 128)] {
+        // Most queries of a workgroup, of many tokens and of few. The last head is that of latent attention.
+        for (queries, of_few, head_pairs) in [(4, 4, 4), (8, 8, 32), (16, 8, 64), (4, 4, 128), (4, 1, 288)] {
             let is_whole_blocks = |quantized: &bool| !quantized || head_pairs % 16 == 0;
             for quantized in [false, true].into_iter().filter(is_whole_blocks) {
-                all.push(Shader::Decode { kv, queries: queries.min(8), head_pairs, quantized });
+                all.push(Shader::Decode { kv, queries: of_few, head_pairs, quantized });
                 all.push(Shader::Attention { kv, queries, head_pairs, quantized });
                 all.push(Shader::Merge { head_pairs, quantized });
             }
@@ -45,7 +47,8 @@ fn variants() -> Vec<Shader> {
             }
             for (reduce, threads) in [(Reduce::Tree, 64), (Reduce::Subgroups, 128)] {
                 let form = Form { threads, rows: 4 };
-                all.push(Shader::ExpertLinear { weights, activations, reduce, form });
+                let of = |chosen| Shader::ExpertLinear { chosen, weights, activations, reduce, form };
+                all.extend([true, false].map(of));
             }
             for epilogue in EPILOGUES {
                 all.push(Shader::Matmul { weights, activations, epilogue });

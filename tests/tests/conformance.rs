@@ -41,7 +41,8 @@ fn every_case_agrees_with_the_reference() {
 fn eight_bit_activations_cost_what_they_should() {
     let cases: Vec<Case> = all_cases().into_iter().filter(|case| quantized(&case.plan)).collect();
     for cpu in cpus(1) {
-        for prefix in Format::ALL.iter().flat_map(|f| [format!("linear {f} "), format!("linear of experts {f} ")]) {
+        let ops = ["linear", "linear of experts", "linear of heads"];
+        for prefix in Format::ALL.iter().flat_map(|format| ops.map(|op| format!("{op} {format} "))) {
             let (mut found, mut expected) = (Vec::new(), Vec::new());
             for case in cases.iter().filter(|case| case.name.starts_with(&prefix)) {
                 found.extend(case.run(&cpu).unwrap().concat().concat());
@@ -75,7 +76,9 @@ fn tolerance(plan: &Plan) -> f64 {
 fn quantized(plan: &Plan) -> bool {
     let floats = [Format::F32, Format::F16, Format::Bf16];
     plan.ops().iter().any(|op| match op {
-        Op::Linear { weight, .. } | Op::ExpertLinear { weight, .. } => !floats.contains(&plan.weight(*weight).format),
+        Op::Linear { weight, .. } | Op::ExpertLinear { weight, .. } | Op::HeadLinear { weight, .. } => {
+            !floats.contains(&plan.weight(*weight).format)
+        }
         _ => false,
     })
 }

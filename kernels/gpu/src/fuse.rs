@@ -140,7 +140,9 @@ impl<'a> Fuser<'a> {
         // The 8-bit form must last until it is read: another value of the same shape would take its place. And a kernel
         // cannot read one where it writes the other.
         let lasts = self.plan.ops()[i..=last].iter().all(|op| match *op {
-            Op::Linear { x, .. } | Op::ExpertLinear { x, .. } => x == out || self.plan.value(x) != shape,
+            Op::Linear { x, .. } | Op::ExpertLinear { x, .. } | Op::HeadLinear { x, .. } => {
+                x == out || self.plan.value(x) != shape
+            }
             _ => true,
         });
         lasts && !self.is_output(out) && readers.iter().all(|&reader| self.is_a8(reader))

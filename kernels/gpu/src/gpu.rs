@@ -183,7 +183,10 @@ impl Gpu {
         let values = scratch(plan, &fuse(plan, &self.caps)).bytes(config.max_tokens, config.max_outputs);
         let mut quantized = HashSet::new();
         for op in plan.ops() {
-            if let Op::Linear { x, weight, .. } | Op::ExpertLinear { x, weight, .. } = *op {
+            if let Op::Linear { x, weight, .. }
+            | Op::ExpertLinear { x, weight, .. }
+            | Op::HeadLinear { x, weight, .. } = *op
+            {
                 let (weight, value) = (plan.weight(weight), plan.value(x));
                 let weights = shader_weights(weight.format);
                 let is_a8 =
@@ -207,7 +210,7 @@ fn weight_bytes(plan: &Plan) -> Result<usize, Error> {
         let (matrix, vector) = match *op {
             Op::Embed { table, .. } => (Some(table), None),
             Op::Linear { weight, bias, .. } => (Some(weight), bias),
-            Op::ExpertLinear { weight, .. } => (Some(weight), None),
+            Op::ExpertLinear { weight, .. } | Op::HeadLinear { weight, .. } => (Some(weight), None),
             Op::Route { bias, .. } => (None, bias),
             Op::RmsNorm { weight, .. } => (None, Some(weight)),
             _ => (None, None),

@@ -4,6 +4,7 @@ mod arena;
 mod attention;
 mod choosing;
 mod experts;
+mod heads;
 mod linear;
 mod work;
 
@@ -207,7 +208,16 @@ impl<'a> Compiler<'a> {
             }
             Op::Route { logits, bias, routing, out } => self.route(logits, bias, routing, out),
             Op::ExpertLinear { x, chosen, weight, n_experts, out } => {
-                self.expert_linear(x, chosen, weight, n_experts, out)
+                self.expert_linear(x, Some(chosen), weight, n_experts, out)
+            }
+            Op::HeadLinear { x, weight, n_heads, out } => self.expert_linear(x, None, weight, n_heads, out),
+            Op::HeadSlice { x, n_heads, start, out } => {
+                self.head_slice(x, n_heads, start, out);
+                Ok(())
+            }
+            Op::HeadConcat { a, b, n_heads, out } => {
+                self.head_concat(a, b, n_heads, out);
+                Ok(())
             }
             Op::ExpertSum { x, chosen, out } => {
                 self.expert_sum(x, chosen, out);

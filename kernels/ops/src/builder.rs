@@ -1,6 +1,7 @@
 //! Writes a plan in the order of the maths.
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use crate::{Activation, Error, KvId, KvLayer, Op, Plan, Rope, Routing, Rows, Value, ValueId, Weight, WeightId};
 
@@ -150,6 +151,41 @@ impl PlanBuilder {
         state.expect("expert_sum", None, format!("{n_used} parts"), format!("rows of {width}"), whole);
         let out = state.value(width / n_used.max(1), rows);
         state.push(Op::ExpertSum { x, chosen, out }, out)
+    }
+
+    /// `x @ weight[head]^T` for each head, of the `n_heads` matrices in the weight.
+    pub fn head_linear(&self, x: ValueId, weight: WeightId, n_heads: usize) -> ValueId {
+        let mut state = self.state.borrow_mut();
+        let Value { width, rows } = state.plan.values[x.0];
+        let (n_rows, n_in) = (state.plan.weights[weight.0].rows, state.plan.weights[weight.0].cols);
+        state.expect("head_linear", Some(weight), format!("{n_heads} parts of {width}"), n_in, width == n_heads * n_in);
+        let whole = n_heads > 0 && n_rows.is_multiple_of(n_heads);
+        state.expect("head_linear", Some(weight), format!("{n_heads} matrices"), format!("{n_rows} rows"), whole);
+        let out = state.value(n_rows, rows);
+        state.push(Op::HeadLinear { x, weight, n_heads, out }, out)
+    }
+
+    /// Some values of each of `n_heads` heads.
+    pub fn head_slice(&self, x: ValueId, n_heads: usize, range: Range<usize>) -> ValueId {
+        let mut state = self.state.borrow_mut();
+        let Value { width, rows } = state.plan.values[x.0];
+        let whole = n_heads > 0 && width.is_multiple_of(n_heads);
+        state.expect("head_slice", None, format!("{n_heads} heads"), format!("rows of {width}"), whole);
+        let fits = whole && range.start < range.end && range.end <= width / n_heads;
+        state.expect("head_slice", None, format!("some of {width}/{n_heads} values"), format!("{range:?}"), fits);
+        let out = state.value(n_heads * range.len(), rows);
+        state.push(Op::HeadSlice { x, n_heads, start: range.start, out }, out)
+    }
+
+    /// The values of each of `n_heads` heads of `b` behind those of `a`.
+    pub fn head_concat(&self, a: ValueId, b: ValueId, n_heads: usize) -> ValueId {
+        let mut state = self.state.borrow_mut();
+        let [of_a, of_b] = [a, b].map(|id| state.plan.values[id.0]);
+        let whole = |value: Value| n_heads > 0 && value.width.is_multiple_of(n_heads) && value.rows == of_a.rows;
+        let fits = whole(of_a) && whole(of_b);
+        state.expect("head_concat", None, format!("{n_heads} heads of both"), format!("{of_a:?}, {of_b:?}"), fits);
+        let out = state.value(of_a.width + of_b.width, of_a.rows);
+        state.push(Op::HeadConcat { a, b, n_heads, out }, out)
     }
 
     /// Rotates each head of `head_dim` values by its token's position.

@@ -200,6 +200,15 @@ impl Own {
             Op::ExpertSum { x, chosen, out } => {
                 Op::ExpertSum { x: self.value(x), chosen: self.value(chosen), out: self.value(out) }
             }
+            Op::HeadLinear { x, weight, n_heads, out } => {
+                Op::HeadLinear { x: self.value(x), weight: self.weight(weight), n_heads, out: self.value(out) }
+            }
+            Op::HeadSlice { x, n_heads, start, out } => {
+                Op::HeadSlice { x: self.value(x), n_heads, start, out: self.value(out) }
+            }
+            Op::HeadConcat { a, b, n_heads, out } => {
+                Op::HeadConcat { a: self.value(a), b: self.value(b), n_heads, out: self.value(out) }
+            }
             Op::Rope { x, head_dim, rope, out } => {
                 let rope = Rope { factors: rope.factors.map(|factors| self.weight(factors)), ..rope };
                 Op::Rope { x: self.value(x), head_dim, rope, out: self.value(out) }

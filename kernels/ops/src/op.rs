@@ -96,6 +96,39 @@ pub enum Op {
         /// `[n, width]`.
         out: ValueId,
     },
+    /// `out[t, h] = x[t, h] @ weight[h]^T`: a linear with a matrix for each head.
+    HeadLinear {
+        /// `[n, n_heads * n_in]`.
+        x: ValueId,
+        /// `[n_heads * n_out, n_in]`, any format.
+        weight: WeightId,
+        /// Matrices in the weight.
+        n_heads: usize,
+        /// `[n, n_heads * n_out]`.
+        out: ValueId,
+    },
+    /// Some values of each head: `out[t, h] = x[t, h, start..start + len]`.
+    HeadSlice {
+        /// `[n, n_heads * dim]`.
+        x: ValueId,
+        /// Heads.
+        n_heads: usize,
+        /// The first value that is taken.
+        start: usize,
+        /// `[n, n_heads * len]`.
+        out: ValueId,
+    },
+    /// The values of each head behind those of another: `out[t, h] = [a[t, h], b[t, h]]`.
+    HeadConcat {
+        /// `[n, n_heads * dim]`.
+        a: ValueId,
+        /// `[n, n_heads * more]`.
+        b: ValueId,
+        /// Heads.
+        n_heads: usize,
+        /// `[n, n_heads * (dim + more)]`.
+        out: ValueId,
+    },
     /// Rotates the first `rope.n_rot` values of each head by the token's position.
     Rope {
         /// `[n_tokens, n_heads * head_dim]`.
@@ -178,6 +211,9 @@ impl Op {
             Op::Route { .. } => "route",
             Op::ExpertLinear { .. } => "expert_linear",
             Op::ExpertSum { .. } => "expert_sum",
+            Op::HeadLinear { .. } => "head_linear",
+            Op::HeadSlice { .. } => "head_slice",
+            Op::HeadConcat { .. } => "head_concat",
             Op::Rope { .. } => "rope",
             Op::KvWrite { .. } => "kv_write",
             Op::Attention { .. } => "attention",
@@ -195,6 +231,8 @@ impl Op {
             Op::Select { x, .. }
             | Op::RmsNorm { x, .. }
             | Op::Linear { x, .. }
+            | Op::HeadLinear { x, .. }
+            | Op::HeadSlice { x, .. }
             | Op::Rope { x, .. }
             | Op::Scale { x, .. }
             | Op::SoftCap { x, .. } => (Some(x), None),
@@ -203,7 +241,7 @@ impl Op {
             Op::Attention { q, .. } => (Some(q), None),
             Op::KvWrite { k, v, .. } => (Some(k), Some(v)),
             Op::Gate { gate, up, .. } => (Some(gate), Some(up)),
-            Op::Add { a, b, .. } => (Some(a), Some(b)),
+            Op::Add { a, b, .. } | Op::HeadConcat { a, b, .. } => (Some(a), Some(b)),
         };
         first.into_iter().chain(second)
     }
@@ -219,6 +257,9 @@ impl Op {
             | Op::Route { out, .. }
             | Op::ExpertLinear { out, .. }
             | Op::ExpertSum { out, .. }
+            | Op::HeadLinear { out, .. }
+            | Op::HeadSlice { out, .. }
+            | Op::HeadConcat { out, .. }
             | Op::Rope { out, .. }
             | Op::Attention { out, .. }
             | Op::Gate { out, .. }
@@ -232,7 +273,9 @@ impl Op {
     pub fn weights(&self) -> impl Iterator<Item = WeightId> {
         let (first, second) = match *self {
             Op::Embed { table, .. } => (Some(table), None),
-            Op::RmsNorm { weight, .. } | Op::ExpertLinear { weight, .. } => (Some(weight), None),
+            Op::RmsNorm { weight, .. } | Op::ExpertLinear { weight, .. } | Op::HeadLinear { weight, .. } => {
+                (Some(weight), None)
+            }
             Op::Linear { weight, bias, .. } => (Some(weight), bias),
             Op::Route { bias, .. } => (bias, None),
             Op::Rope { rope, .. } => (rope.factors, None),

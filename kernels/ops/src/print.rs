@@ -49,6 +49,12 @@ impl Plan {
                 let w = self.weight(*weight);
                 write!(f, " {}:{} n_experts={n_experts}", w.name, w.format)
             }
+            Op::HeadLinear { weight, n_heads, .. } => {
+                let w = self.weight(*weight);
+                write!(f, " {}:{} n_heads={n_heads}", w.name, w.format)
+            }
+            Op::HeadSlice { n_heads, start, .. } => write!(f, " n_heads={n_heads} start={start}"),
+            Op::HeadConcat { n_heads, .. } => write!(f, " n_heads={n_heads}"),
             Op::Rope { head_dim, rope, .. } => {
                 write!(f, " head_dim={head_dim} n_rot={} {:?} base={}", rope.n_rot, rope.pairing, rope.base)
             }

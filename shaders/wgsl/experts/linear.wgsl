@@ -1,21 +1,20 @@
-// y = the matrices of the experts that each token chose, times x: for a chunk of the weight's rows. A workgroup multiplies
-// ROWS rows of one expert's matrix with one row of x: each thread takes every THREADS-th group of 32 values, and the threads'
-// sums are added at the end.
+// y = the matrices of the experts that each token chose, or of its heads, times x: for a chunk of the weight's rows. A
+// workgroup multiplies ROWS rows of one matrix with one row of x: each thread takes every THREADS-th group of 32 values, and
+// the threads' sums are added at the end.
 
 struct Params {
     n_rows: u32,     // rows of the chunk
     n_groups: u32,   // groups of 32 values per row
     n_in: u32,       // values per row
     first_row: u32,  // of the chunk, in the whole weight
-    n_out: u32,      // rows of an expert's matrix
+    n_out: u32,      // rows of one matrix
     of_outputs: u32, // whether there is a token per output of the batch
-    n_used: u32,     // experts of a token
+    n_used: u32,     // experts of a token, or heads
     is_shared: u32,  // whether the experts of a token take one row of x instead of a row each
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(6) var<storage, read_write> y: array<f32>; // [n, n_used, n_out]
-@group(0) @binding(7) var<storage, read> chosen: array<f32>;  // [n, 2, n_used], experts and their weights
 
 const N_SUMS: u32 = ROWS;
 
@@ -25,7 +24,7 @@ fn expert_linear(lane: Lane, @builtin(workgroup_id) workgroup: vec3<u32>, @built
     let asked = workgroup.z * grid.y + workgroup.y;
     let part = min(asked, n_parts - 1u);
     let token = part / params.n_used;
-    let expert = u32(chosen[2u * params.n_used * token + part % params.n_used]);
+    let expert = expert_of(token, part % params.n_used);
     let column = select(part, token, params.is_shared != 0u);
 
     let first = workgroup.x * ROWS;

@@ -14,8 +14,9 @@ use crate::{ActivationLayout, Caps, LinearKernel};
 pub(super) enum RowOrder {
     /// In the value's order, each of its rows in so many parts.
     Plain { parts: usize },
-    /// By the expert that they go to: each row once for each of its experts, or in as many parts.
-    ByExpert { chosen: ValueId, n_used: usize, n_experts: usize },
+    /// By the expert that they go to: each row once for each of its experts, or in as many parts. Where nothing chooses,
+    /// the parts are heads, and each goes to a matrix of its own.
+    ByExpert { chosen: Option<ValueId>, n_used: usize, n_experts: usize },
 }
 
 impl RowOrder {
@@ -82,8 +83,8 @@ pub(super) struct ActivationUse<'a> {
     last: HashMap<Content, usize>,
     /// What stands in activations now, by their index.
     holds: HashMap<usize, Content>,
-    /// The choice by which tokens are grouped now.
-    grouped: Option<ValueId>,
+    /// How tokens are grouped now: by which choice, and for how many experts.
+    grouped: Option<(Option<ValueId>, usize)>,
 }
 
 impl<'a> ActivationUse<'a> {
@@ -103,23 +104,31 @@ impl<'a> ActivationUse<'a> {
         match *op {
             Op::Linear { x, weight, .. } => Some((x, weight, RowOrder::PLAIN)),
             Op::ExpertLinear { x, chosen, weight, n_experts, .. } => {
-                Some((x, weight, self.expert_order(x, chosen, weight, n_experts)))
+                Some((x, weight, self.expert_order(x, weight, Some(chosen), n_experts)))
             }
+            Op::HeadLinear { x, weight, n_heads, .. } => Some((x, weight, self.expert_order(x, weight, None, n_heads))),
             _ => None,
         }
     }
 
-    /// The order in which experts read `x`: where there are many rows, each expert's are gathered.
-    pub(super) fn expert_order(&self, x: ValueId, chosen: ValueId, weight: WeightId, n_experts: usize) -> RowOrder {
+    /// The order in which experts, or heads, read `x`: where there are many rows, each expert's are gathered.
+    pub(super) fn expert_order(
+        &self,
+        x: ValueId,
+        weight: WeightId,
+        chosen: Option<ValueId>,
+        n_experts: usize,
+    ) -> RowOrder {
+        let n_used = chosen.map_or(n_experts, |id| self.plan.value(id).width / 2);
         match self.amounts.of(self.plan.value(x).rows) {
             Amount::Few => RowOrder::Plain { parts: self.plan.value(x).width / self.plan.weight(weight).cols },
-            Amount::Many => RowOrder::ByExpert { chosen, n_used: self.plan.value(chosen).width / 2, n_experts },
+            Amount::Many => RowOrder::ByExpert { chosen, n_used, n_experts },
         }
     }
 
     /// Groups tokens by a choice; tells whether they were not yet.
-    pub(super) fn group(&mut self, chosen: ValueId) -> bool {
-        self.grouped.replace(chosen) != Some(chosen)
+    pub(super) fn group(&mut self, chosen: Option<ValueId>, n_experts: usize) -> bool {
+        self.grouped.replace((chosen, n_experts)) != Some((chosen, n_experts))
     }
 
     /// The kernel for op `index`, which multiplies `x` with `weight`; the activations that it reads; and whether they

@@ -1,4 +1,5 @@
-//! Mixtures of experts: which tokens go to which expert, and the matrices that they meet there.
+//! Mixtures of experts: which tokens go to which expert, and the matrices that they meet there. Linears of heads are alike:
+//! each part of a token goes to a matrix of its own.
 //!
 //! Few tokens go to their experts one by one. Many are grouped first, so that an expert's matrix is read once for all of
 //! its tokens.
@@ -18,8 +19,8 @@ use crate::{LinearKernel, Output};
 /// The experts that tokens go to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Experts {
-    /// `[n_tokens, 2 * n_used]`: the experts' numbers, then their weights.
-    pub(super) chosen: Slot,
+    /// `[n_tokens, 2 * n_used]`: the experts' numbers, then their weights; none where part `i` of a token goes to matrix `i`.
+    pub(super) chosen: Option<Slot>,
     /// Experts of a token.
     pub(super) n_used: usize,
     /// Experts that there are; 0 where a step need not know.
@@ -199,7 +200,8 @@ impl Run<'_> {
     pub(super) fn expert_sum(&self, member: &Member, x: Slot, experts: Experts, out: Slot, value: Value) {
         let (n_used, width) = (experts.n_used, value.width);
         self.each_row(member, value.rows, |row| {
-            let weights = &self.row(experts.chosen, row, 2 * n_used)[n_used..];
+            let chosen = experts.chosen.map_or(&[][..], |chosen| self.row(chosen, row, 2 * n_used));
+            let weights = &chosen[chosen.len() / 2..];
             let (x, out) = (self.row(x, row, n_used * width), self.row_mut(out, row, width));
             out.fill(0.0);
             for (x, weight) in x.chunks_exact(width).zip(weights) {
@@ -209,7 +211,7 @@ impl Run<'_> {
     }
 
     fn expert_of(&self, experts: Experts, token: usize, slot: usize) -> usize {
-        self.row(experts.chosen, token, 2 * experts.n_used)[slot] as usize
+        experts.chosen.map_or(slot, |chosen| self.row(chosen, token, 2 * experts.n_used)[slot] as usize)
     }
 
     fn groups(&self, experts: Experts, rows: Rows) -> Groups<'_> {

@@ -155,6 +155,7 @@ impl Sizes {
         let groups = plan.kv_groups();
         let mut ropes = Vec::new();
         let mut workspace = 0;
+        let most_rows = config.max_tokens.max(config.max_outputs);
         for op in plan.ops() {
             match *op {
                 Op::Rope { rope, .. } if !ropes.iter().any(|known| program::same_turns(known, &rope)) => {
@@ -171,8 +172,11 @@ impl Sizes {
                 }
                 Op::ExpertLinear { chosen, n_experts, .. } => {
                     let n_used = plan.value(chosen).width / 2;
-                    let n_tokens = config.max_tokens.max(config.max_outputs);
-                    sizes.groups = sizes.groups.max(experts::group_len(n_tokens, n_used, n_experts));
+                    sizes.groups = sizes.groups.max(experts::group_len(most_rows, n_used, n_experts));
+                    workspace = workspace.max(experts::TILE_LEN);
+                }
+                Op::HeadLinear { n_heads, .. } => {
+                    sizes.groups = sizes.groups.max(experts::group_len(most_rows, n_heads, n_heads));
                     workspace = workspace.max(experts::TILE_LEN);
                 }
                 _ => {}

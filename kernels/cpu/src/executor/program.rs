@@ -92,6 +92,10 @@ pub(super) enum Step {
     ExpertLinear(ExpertLinear),
     /// What the experts of each token say.
     ExpertSum { x: Slot, experts: Experts, out: Slot, value: Value },
+    /// Some values of each head.
+    HeadSlice { x: Slot, n_heads: usize, start: usize, out: Slot, width: usize, value: Value },
+    /// The values of each head behind those of another; `widths` are those of the two rows.
+    HeadConcat { parts: [Slot; 2], widths: [usize; 2], n_heads: usize, out: Slot, value: Value },
     /// Rotation by position.
     Rope { x: Slot, table: usize, head_dim: usize, pairing: Pairing, out: Slot, value: Value },
     /// Keys and values into their pages.
@@ -200,15 +204,34 @@ impl<'a> Compiler<'a> {
             }
             Op::ExpertLinear { x, chosen, weight, n_experts, out } => {
                 let (out, value) = (slot(out), value(out));
-                let experts = self.experts(chosen, n_experts);
-                let order = live.expert_order(x, chosen, weight, n_experts);
+                let experts = self.experts(Some(chosen), n_experts);
+                let order = live.expert_order(x, weight, Some(chosen), n_experts);
                 let (kernel, acts) = self.activations(index, x, weight, order, live, steps);
                 let (weight, rows) = (self.matrix(weight)?, value.rows);
                 Step::ExpertLinear(ExpertLinear { experts, order, acts, kernel, weight, out, rows })
             }
-            Op::ExpertSum { x, chosen, out } => {
-                Step::ExpertSum { x: slot(x), experts: self.experts(chosen, 0), out: slot(out), value: value(out) }
+            Op::HeadLinear { x, weight, n_heads, out } => {
+                let (out, value) = (slot(out), value(out));
+                let experts = self.experts(None, n_heads);
+                let order = live.expert_order(x, weight, None, n_heads);
+                let (kernel, acts) = self.activations(index, x, weight, order, live, steps);
+                let (weight, rows) = (self.matrix(weight)?, value.rows);
+                Step::ExpertLinear(ExpertLinear { experts, order, acts, kernel, weight, out, rows })
             }
+            Op::HeadSlice { x, n_heads, start, out } => {
+                let (x, out, width, value) = (slot(x), slot(out), value(x).width, value(out));
+                Step::HeadSlice { x, n_heads, start, out, width, value }
+            }
+            Op::HeadConcat { a, b, n_heads, out } => {
+                let widths = [a, b].map(|id| value(id).width);
+                Step::HeadConcat { parts: [slot(a), slot(b)], widths, n_heads, out: slot(out), value: value(out) }
+            }
+            Op::ExpertSum { x, chosen, out } => Step::ExpertSum {
+                x: slot(x),
+                experts: self.experts(Some(chosen), 0),
+                out: slot(out),
+                value: value(out),
+            },
             Op::Rope { x, head_dim, rope, out } => {
                 let (x, out, value) = (slot(x), slot(out), value(out));
                 Step::Rope { x, table: self.rope(rope)?, head_dim, pairing: rope.pairing, out, value }
@@ -247,7 +270,7 @@ impl<'a> Compiler<'a> {
                 RowOrder::Plain { parts } => steps.push(Step::Quantize { x: from, acts, parts, value }),
                 RowOrder::ByExpert { chosen, n_experts, .. } => {
                     let experts = self.experts(chosen, n_experts);
-                    if live.group(chosen) {
+                    if live.group(chosen, n_experts) {
                         steps.push(Step::Group { experts, rows: value.rows });
                     }
                     steps.push(Step::QuantizeByExpert { x: from, acts, experts, value });
@@ -257,8 +280,10 @@ impl<'a> Compiler<'a> {
         (kernel, acts)
     }
 
-    fn experts(&self, chosen: ValueId, n: usize) -> Experts {
-        Experts { chosen: self.scratch.slot(chosen), n_used: self.plan.value(chosen).width / 2, n }
+    /// Experts that a value chooses, or heads, each of which goes to a matrix of its own.
+    fn experts(&self, chosen: Option<ValueId>, n: usize) -> Experts {
+        let n_used = chosen.map_or(n, |id| self.plan.value(id).width / 2);
+        Experts { chosen: chosen.map(|id| self.scratch.slot(id)), n_used, n }
     }
 
     fn matrix(&self, id: WeightId) -> Result<Matrix, Error> {

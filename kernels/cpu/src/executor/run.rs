@@ -126,6 +126,26 @@ impl Run<'_> {
             }
             Step::ExpertLinear(ref linear) => self.expert_linear(member, linear, taken),
             Step::ExpertSum { x, experts, out, value } => self.expert_sum(member, x, experts, out, value),
+            Step::HeadSlice { x, n_heads, start, out, width, value } => {
+                self.each_row(member, value.rows, |row| {
+                    let (x, out) = (self.row(x, row, width), self.row_mut(out, row, value.width));
+                    let (dim, len) = (width / n_heads, value.width / n_heads);
+                    let heads = x.chunks_exact(dim).zip(out.chunks_exact_mut(len));
+                    heads.for_each(|(x, out)| out.copy_from_slice(&x[start..start + len]));
+                });
+            }
+            Step::HeadConcat { parts: [a, b], widths: [of_a, of_b], n_heads, out, value } => {
+                self.each_row(member, value.rows, |row| {
+                    let (a, b, out) =
+                        (self.row(a, row, of_a), self.row(b, row, of_b), self.row_mut(out, row, value.width));
+                    let heads = a.chunks_exact(of_a / n_heads).zip(b.chunks_exact(of_b / n_heads));
+                    for ((a, b), out) in heads.zip(out.chunks_exact_mut(value.width / n_heads)) {
+                        let (first, second) = out.split_at_mut(a.len());
+                        first.copy_from_slice(a);
+                        second.copy_from_slice(b);
+                    }
+                });
+            }
             Step::Rope { x, table, head_dim, pairing, out, value } => {
                 let n_rot = 2 * self.ropes[table].frequencies.len();
                 self.each_row(member, value.rows, |row| {

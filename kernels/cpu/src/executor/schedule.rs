@@ -82,20 +82,32 @@ fn accesses(step: &Step, amounts: Amounts) -> Vec<Access> {
             vec![read(Place::Activations(acts), Split::Any), write(slot(out), split)]
         }
         Step::Route { logits, out, .. } => vec![read(slot(logits), Split::Rows), write(slot(out), Split::Rows)],
-        Step::Group { experts, .. } => vec![read(slot(experts.chosen), Split::Any), write(Place::Groups, Split::Any)],
+        Step::Group { experts, .. } => {
+            let chosen = experts.chosen.map(|chosen| read(slot(chosen), Split::Any));
+            chosen.into_iter().chain([write(Place::Groups, Split::Any)]).collect()
+        }
         Step::QuantizeByExpert { x, acts, .. } => vec![
             read(slot(x), Split::Any),
             read(Place::Groups, Split::Any),
             write(Place::Activations(acts), Split::Any),
         ],
-        Step::ExpertLinear(ExpertLinear { experts, acts, out, .. }) => vec![
-            read(slot(experts.chosen), Split::Any),
-            read(Place::Groups, Split::Any),
-            read(Place::Activations(acts), Split::Any),
-            write(slot(out), Split::Any),
-        ],
+        Step::ExpertLinear(ExpertLinear { experts, acts, out, .. }) => {
+            let chosen = experts.chosen.map(|chosen| read(slot(chosen), Split::Any));
+            let others = [
+                read(Place::Groups, Split::Any),
+                read(Place::Activations(acts), Split::Any),
+                write(slot(out), Split::Any),
+            ];
+            chosen.into_iter().chain(others).collect()
+        }
         Step::ExpertSum { x, experts, out, .. } => {
-            vec![read(slot(x), Split::Rows), read(slot(experts.chosen), Split::Rows), write(slot(out), Split::Rows)]
+            let reads = [Some(x), experts.chosen].into_iter().flatten().map(|x| read(slot(x), Split::Rows));
+            reads.chain([write(slot(out), Split::Rows)]).collect()
+        }
+        Step::HeadSlice { x, out, .. } => vec![read(slot(x), Split::Rows), write(slot(out), Split::Rows)],
+        Step::HeadConcat { parts, out, .. } => {
+            let reads = parts.into_iter().map(|x| read(slot(x), Split::Rows));
+            reads.chain([write(slot(out), Split::Rows)]).collect()
         }
         Step::Rope { x, table, out, .. } => {
             vec![read(slot(x), Split::Rows), read(Place::Turns(table), Split::Rows), write(slot(out), Split::Rows)]

@@ -42,10 +42,11 @@ impl Compiler<'_> {
         Ok(())
     }
 
+    /// The matrices of the experts that tokens chose, or where they do not choose, one for each part of `x`.
     pub(super) fn expert_linear(
         &mut self,
         x: ValueId,
-        chosen: ValueId,
+        chosen: Option<ValueId>,
         weight: WeightId,
         n_experts: usize,
         out: ValueId,
@@ -56,15 +57,12 @@ impl Compiler<'_> {
             Activations::A8 => self.quantized(x)?,
             Activations::F32 | Activations::Ragged => vec![self.slot(x)],
         };
-        let (rows, n_used) = (self.plan.value(x).rows, self.width(chosen) / 2);
+        let rows = self.plan.value(x).rows;
+        let n_used = chosen.map_or(n_experts as u32, |chosen| self.width(chosen) / 2);
         let n_out = (self.plan.weight(weight).rows / n_experts) as u32;
         let form = policy::FORM;
-        let shader = Shader::ExpertLinear {
-            weights: matrix.weights,
-            activations,
-            reduce: policy::reduce(&self.device.caps),
-            form,
-        };
+        let (weights, reduce) = (matrix.weights, policy::reduce(&self.device.caps));
+        let shader = Shader::ExpertLinear { chosen: chosen.is_some(), weights, activations, reduce, form };
         let groups = n_out.div_ceil(form.rows);
         for chunk in &matrix.chunks {
             let params = [
@@ -77,7 +75,7 @@ impl Compiler<'_> {
                 n_used,
                 (self.width(x) == matrix.n_in).into(),
             ];
-            let after = [self.slot(out), self.slot(chosen)];
+            let after: Vec<_> = [Some(out), chosen].into_iter().flatten().map(|value| self.slot(value)).collect();
             let buffers = chunk.planes.iter().chain(&columns).chain(&after).cloned().collect();
             self.push_buffers(Work::PerPart { shader, groups, n_parts: n_used, rows }, &params, buffers);
         }

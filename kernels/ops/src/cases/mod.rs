@@ -6,6 +6,7 @@
 
 mod attention;
 mod experts;
+mod heads;
 mod linear;
 mod random;
 mod small;
@@ -18,6 +19,7 @@ use crate::{Backend, Batch, Error, ExecConfig, KvConfig, KvElement, Plan};
 
 pub use attention::attention_cases;
 pub use experts::expert_cases;
+pub use heads::head_cases;
 pub use linear::linear_cases;
 pub use random::Random;
 pub use small::{embed_cases, gate_cases, rms_norm_cases, rope_cases, small_cases};
@@ -76,6 +78,7 @@ pub fn all_cases() -> Vec<Case> {
     [
         linear_cases(),
         expert_cases(),
+        head_cases(),
         embed_cases(),
         rms_norm_cases(),
         rope_cases(),

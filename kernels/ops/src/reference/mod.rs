@@ -6,6 +6,7 @@
 mod attention;
 mod elementwise;
 mod experts;
+mod heads;
 mod kv;
 mod linear;
 mod norm;
@@ -128,6 +129,18 @@ impl ReferenceExecutor {
             Op::ExpertSum { x, chosen, out } => {
                 let n_used = plan.value(chosen).width / 2;
                 values.set(out, experts::expert_sum(values.get(x), values.get(chosen), n_used));
+            }
+            Op::HeadLinear { x, weight, n_heads, out } => {
+                let (w, data) = (plan.weight(weight), &self.weights[weight.index()]);
+                values.set(out, heads::linear(values.get(x), n_heads, w, data, self.quantize_activations)?);
+            }
+            Op::HeadSlice { x, n_heads, start, out } => {
+                let (dim, len) = (plan.value(x).width / n_heads, plan.value(out).width / n_heads);
+                values.set(out, heads::slice(values.get(x), dim, start..start + len));
+            }
+            Op::HeadConcat { a, b, n_heads, out } => {
+                let [dim, more] = [a, b].map(|id| plan.value(id).width / n_heads);
+                values.set(out, heads::concat(values.get(a), dim, values.get(b), more));
             }
             Op::Rope { x, head_dim, rope, out } => {
                 let table = self.ropes[index].as_ref().expect("prepare made a table for every rope op");
