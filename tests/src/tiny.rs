@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use silhak::gguf::Value;
-use silhak_synth::{Draft, Format, Mix, Mixture, Multipliers, Shape, Skips};
+use silhak_synth::{Draft, Format, Latent, Mix, Mixture, Multipliers, Shape, Skips};
 
 pub use silhak_synth::Tensor;
 
@@ -31,7 +31,7 @@ pub struct Tiny {
     pub head_dim: usize,
     /// Width of the feed-forward layer.
     pub n_ff: usize,
-    /// Sliding window of local layers (exaone4, exaone-moe, gemma3).
+    /// Sliding window of local layers (exaone4, exaone-moe, gemma3, vaetki).
     pub window: usize,
     /// Seed of the weights.
     pub seed: u64,
@@ -42,7 +42,7 @@ impl Tiny {
     pub fn new(architecture: &'static str) -> Self {
         let n_layers = match architecture {
             "exaone4" | "exaone-moe" => 5,
-            "gemma3" | "solar" => 7,
+            "gemma3" | "solar" | "vaetki" => 7,
             _ => 3,
         };
         Tiny {
@@ -97,7 +97,7 @@ impl Tiny {
             rope_base: 10_000.0,
             rope_factors: false,
             tied: true,
-            window: matches!(self.architecture, "exaone4" | "exaone-moe" | "gemma3").then_some(self.window),
+            window: matches!(self.architecture, "exaone4" | "exaone-moe" | "gemma3" | "vaetki").then_some(self.window),
             multipliers: matches!(self.architecture, "hyperclovax" | "hcx-seed-think").then_some(Multipliers {
                 embedding: 3.0,
                 attention: 0.25,
@@ -107,12 +107,19 @@ impl Tiny {
             skips: (self.architecture == "solar")
                 .then_some(Skips { keeps: [&[0, 3], &[1]], blends: [&[2, 5], &[4, 5]] }),
             // All experts: which of them are the best can turn on an error of rounding, and then nothing is near.
-            mixture: matches!(self.architecture, "exaone-moe" | "glm4moe").then_some(Mixture {
+            mixture: matches!(self.architecture, "axk1" | "exaone-moe" | "glm4moe" | "vaetki").then_some(Mixture {
                 n_experts: 3,
                 n_used: 3,
                 n_ff: 64,
                 n_dense: 1,
                 scale: 2.5,
+            }),
+            latent: matches!(self.architecture, "axk1" | "vaetki").then_some(Latent {
+                q_rank: 96,
+                rank: 64,
+                n_plain: 32,
+                n_turned: 16,
+                n_value: self.head_dim,
             }),
         };
         let mut draft = Draft::new(&shape, Mix::F32, self.seed)?;

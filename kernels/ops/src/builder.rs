@@ -56,6 +56,11 @@ impl PlanBuilder {
         id
     }
 
+    /// Values per row of a value.
+    pub fn width(&self, x: ValueId) -> usize {
+        self.state.borrow().plan.values[x.0].width
+    }
+
     /// Marks a value that the caller gets back.
     pub fn output(&self, x: ValueId) {
         self.state.borrow_mut().plan.outputs.push(x);

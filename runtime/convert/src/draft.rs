@@ -10,7 +10,7 @@ use silhak_quant::{Format, Mix, Outline};
 use crate::checkpoint::{Checkpoint, Tensor};
 use crate::config::Config;
 use crate::families::{self, Extras, Family, Form, Name, Place};
-use crate::sizes::Sizes;
+use crate::sizes::{Latent, Sizes};
 use crate::{Error, Options, rope, tokenizer};
 
 /// A file that is not written yet.
@@ -36,12 +36,25 @@ pub(crate) enum Source {
     /// A tensor of the checkpoint.
     Tensor {
         name: String,
-        /// Its rows are those of so many heads, and change their order.
-        permuted_heads: Option<usize>,
+        change: Change,
     },
     /// Tensors of the checkpoint, one behind the other.
     Stack(Vec<String>),
     Values(Vec<f32>),
+}
+
+/// What becomes of a tensor's values.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Change {
+    None,
+    /// The rows are those of so many heads, and change their order.
+    PermutedHeads(usize),
+    /// Every value grows by one.
+    PlusOne,
+    /// Of each head's rows, those of the keys become columns.
+    LatentKeys(Latent),
+    /// Of each head's rows, those of the values are taken.
+    LatentValues(Latent),
 }
 
 impl Part {
@@ -68,7 +81,7 @@ impl Draft {
         let mix = options.mix.unwrap_or_else(|| mix_of_source(checkpoint));
 
         let mut list = List { checkpoint, family, sizes: &sizes, mix, taken: BTreeSet::new(), parts: Vec::new() };
-        let rope = rope::extras(&config, &sizes)?;
+        let rope = rope::extras(&config, &sizes, family.rope_base)?;
         let extras = (family.extras)(&config, &sizes)?;
         list.model(&[&rope, &extras])?;
         let List { taken, parts, .. } = list;
@@ -147,12 +160,18 @@ impl List<'_> {
         match name.form {
             Form::Weight => self.weight(gguf, maker, name),
             Form::Bias => {
-                let source = self.take(&maker)?;
+                let Some(source) = self.take_if_there(&maker) else {
+                    return match name.place {
+                        Place::SomeModels => Ok(()),
+                        _ => Err(Error::MissingTensor { name: maker }),
+                    };
+                };
                 let shape = self.checkpoint.get(&source).map(|tensor| tensor.shape.clone()).unwrap_or_default();
-                let source = Source::Tensor { name: source, permuted_heads: None };
+                let source = Source::Tensor { name: source, change: Change::None };
                 self.parts.push(Part { name: format!("{gguf}.bias"), format: Format::F32, shape, source });
                 Ok(())
             }
+            Form::LatentKeys | Form::LatentValues => self.latent(format!("{gguf}.weight"), &maker, name),
             Form::Experts => self.experts(format!("{gguf}.weight"), &format!("{maker}.weight")),
         }
     }
@@ -173,11 +192,33 @@ impl List<'_> {
         Ok(())
     }
 
+    /// The matrices of latent attention's heads, which the maker has in one: keys above values, head by head.
+    fn latent(&mut self, name: String, maker: &str, of: &Name) -> Result<(), Error> {
+        let source = self.take(&format!("{maker}.weight"))?;
+        let shape = self.checkpoint.get(&source).map(|tensor| tensor.shape.clone()).unwrap_or_default();
+        let (rows, rank) = (shape.first().copied().unwrap_or(0), shape.get(1).copied().unwrap_or(0));
+        let fitting = self.sizes.latent.filter(|l| shape.len() == 2 && rows == l.n_heads * (l.n_plain + l.n_value));
+        let Some(latent) = fitting else {
+            return Err(Error::Heads { name: source, n_heads: self.sizes.n_heads, rows });
+        };
+        let (shape, change) = match of.form {
+            Form::LatentKeys => (vec![latent.n_heads, rank, latent.n_plain], Change::LatentKeys(latent)),
+            _ => (vec![latent.n_heads, latent.n_value, rank], Change::LatentValues(latent)),
+        };
+        let format = format(self.mix, &name, &shape, &self.sizes.outline());
+        self.parts.push(Part { name, format, shape, source: Source::Tensor { name: source, change } });
+        Ok(())
+    }
+
     /// A tensor that must be there, under the name that it has.
     fn take(&mut self, name: &str) -> Result<String, Error> {
-        let (found, _) = self.find(name).ok_or_else(|| Error::MissingTensor { name: name.into() })?;
+        self.take_if_there(name).ok_or_else(|| Error::MissingTensor { name: name.into() })
+    }
+
+    fn take_if_there(&mut self, name: &str) -> Option<String> {
+        let (found, _) = self.find(name)?;
         self.taken.insert(found.clone());
-        Ok(found)
+        Some(found)
     }
 
     /// A weight, and its bias where there is one.
@@ -201,9 +242,14 @@ impl List<'_> {
                 return Err(Error::Heads { name: source, n_heads, rows });
             }
             let (name, shape) = (format!("{gguf}.{end}"), tensor.shape.clone());
+            let change = match permuted_heads {
+                Some(n_heads) => Change::PermutedHeads(n_heads),
+                None if self.family.norms_from_zero && name.ends_with("norm.weight") => Change::PlusOne,
+                None => Change::None,
+            };
             let format = format(self.mix, &name, &shape, &self.sizes.outline());
             self.taken.insert(source.clone());
-            self.parts.push(Part { name, format, shape, source: Source::Tensor { name: source, permuted_heads } });
+            self.parts.push(Part { name, format, shape, source: Source::Tensor { name: source, change } });
         }
         Ok(())
     }

@@ -11,13 +11,13 @@ use crate::sizes::Sizes;
 
 /// Metadata under `rope.*`, and the tensor `rope_freqs` where frequencies are changed one by one.
 ///
-/// Since version 5 of `transformers` all parameters stand in one entry; before, the base stood beside it.
-pub(crate) fn extras(config: &Config, sizes: &Sizes) -> Result<Extras, Error> {
+/// `base` is where the base stands, with what it is if it does not. Since version 5 of `transformers` all parameters stand in one entry; before, the base stood beside it.
+pub(crate) fn extras(config: &Config, sizes: &Sizes, (base, default): (&str, f64)) -> Result<Extras, Error> {
     let parameters = config.inside("rope_parameters").or_else(|| config.inside("rope_scaling"));
     let inside = |name| parameters.as_ref().map_or(Ok(None), |parameters| parameters.opt_f64(name));
-    let base = match inside("rope_theta")? {
+    let base = match inside(base)? {
         Some(base) => base,
-        None => config.opt_f64("rope_theta")?.unwrap_or(10_000.0),
+        None => config.opt_f64(base)?.unwrap_or(default),
     };
     let mut extras = Extras::default();
     extras.metadata.push(("rope.freq_base", Value::F32(base as f32)));
@@ -55,8 +55,13 @@ fn yarn(parameters: &Config, config: &Config) -> Result<Vec<(&'static str, Value
         metadata.extend(parameters.opt_f32(maker)?.map(|beta| (gguf, Value::F32(beta))));
     }
     // The maker's factor takes the place of the paper's; GGUF's is one more.
-    if let Some(whole) = parameters.opt_f32("attention_factor")? {
-        metadata.push(("rope.scaling.attn_factor", Value::F32(whole / (1.0 + 0.1 * factor.ln()))));
+    let magnitude = |of: f32| 1.0 + 0.1 * of * factor.ln();
+    let whole = match (parameters.opt_f32("mscale")?, parameters.opt_f32("mscale_all_dim")?) {
+        (Some(of), Some(of_all)) if of != 0.0 && of_all != 0.0 => Some(magnitude(of) / magnitude(of_all)),
+        _ => None,
+    };
+    if let Some(whole) = parameters.opt_f32("attention_factor")?.or(whole) {
+        metadata.push(("rope.scaling.attn_factor", Value::F32(whole / magnitude(1.0))));
     }
     Ok(metadata)
 }

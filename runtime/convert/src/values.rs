@@ -5,8 +5,9 @@ use std::ops::Range;
 use silhak_quant::quantize;
 
 use crate::Error;
-use crate::checkpoint::Checkpoint;
-use crate::draft::{Part, Source};
+use crate::checkpoint::{Checkpoint, Tensor};
+use crate::draft::{Change, Part, Source};
+use crate::sizes::Latent;
 
 /// Values of a chunk: few enough to stay in the cache.
 const CHUNK_VALUES: usize = 1 << 18;
@@ -39,7 +40,7 @@ impl Part {
     fn values(&self, rows: Range<usize>, checkpoint: &Checkpoint) -> Result<Vec<f32>, Error> {
         let tensor_of = |name: &String| checkpoint.get(name).ok_or_else(|| Error::MissingTensor { name: name.clone() });
         let mut values = Vec::with_capacity(rows.len() * self.cols());
-        let (tensor, heads) = match &self.source {
+        let (tensor, change) = match &self.source {
             Source::Values(values) => return Ok(values.clone()),
             Source::Stack(names) => {
                 let n_rows = self.rows() / names.len();
@@ -49,27 +50,60 @@ impl Part {
                 }
                 return Ok(values);
             }
-            Source::Tensor { name, permuted_heads } => (tensor_of(name)?, *permuted_heads),
+            Source::Tensor { name, change } => (tensor_of(name)?, *change),
         };
-        match heads {
-            None => checkpoint.read(tensor, rows, &mut values)?,
+        match change {
+            Change::None => checkpoint.read(tensor, rows, &mut values)?,
+            Change::PlusOne => {
+                checkpoint.read(tensor, rows, &mut values)?;
+                values.iter_mut().for_each(|value| *value += 1.0);
+            }
             // The bias of permuted rows: one row, whose values are in the order of the rows.
-            Some(n_heads) if self.shape.len() == 1 => {
+            Change::PermutedHeads(n_heads) if self.shape.len() == 1 => {
                 let mut plain = Vec::new();
                 checkpoint.read(tensor, 0..1, &mut plain)?;
                 let head_dim = plain.len() / n_heads;
                 values.extend((0..plain.len()).map(|i| plain[before_permutation(i, head_dim)]));
             }
-            Some(n_heads) => {
+            Change::PermutedHeads(n_heads) => {
                 let head_dim = self.rows() / n_heads;
                 for row in rows {
                     let source = before_permutation(row, head_dim);
                     checkpoint.read(tensor, source..source + 1, &mut values)?;
                 }
             }
+            Change::LatentValues(Latent { n_plain, n_value, .. }) => {
+                for row in rows {
+                    let source = row / n_value * (n_plain + n_value) + n_plain + row % n_value;
+                    checkpoint.read(tensor, source..source + 1, &mut values)?;
+                }
+            }
+            Change::LatentKeys(latent) => latent_keys(tensor, latent, rows, checkpoint, &mut values)?,
         }
         Ok(values)
     }
+}
+
+/// Each row is a column of its head's keys.
+fn latent_keys(
+    tensor: &Tensor,
+    latent: Latent,
+    rows: Range<usize>,
+    checkpoint: &Checkpoint,
+    values: &mut Vec<f32>,
+) -> Result<(), Error> {
+    let rank = tensor.cols();
+    let (mut keys, mut head_of_keys) = (Vec::new(), None);
+    for row in rows {
+        let (head, column) = (row / rank, row % rank);
+        if head_of_keys.replace(head) != Some(head) {
+            let first = head * (latent.n_plain + latent.n_value);
+            keys.clear();
+            checkpoint.read(tensor, first..first + latent.n_plain, &mut keys)?;
+        }
+        values.extend(keys.chunks_exact(rank).map(|key| key[column]));
+    }
+    Ok(())
 }
 
 /// Where a row was before pairs that lay half a head apart came to lie side by side.

@@ -46,7 +46,9 @@ impl HyperParams {
         let n_kv_heads = keys.optional_size("attention.head_count_kv", MAX_WIDTH)?.unwrap_or(n_heads);
         let key_len = keys.optional_size("attention.key_length", MAX_WIDTH)?.unwrap_or(n_embd / n_heads);
         let value_len = keys.optional_size("attention.value_length", MAX_WIDTH)?.unwrap_or(key_len);
-        keys.expect("attention.value_length", key_len == value_len, key_len, value_len)?;
+        // Where both are one latent, the value is a part of the key.
+        let is_latent = keys.optional_size("attention.kv_lora_rank", MAX_WIDTH)?.is_some();
+        keys.expect("attention.value_length", is_latent || key_len == value_len, key_len, value_len)?;
         keys.expect("attention.key_length", key_len > 0, "at least 1", key_len)?;
         let shared = n_heads.is_multiple_of(n_kv_heads);
         keys.expect("attention.head_count_kv", shared, format!("a divisor of {n_heads}"), n_kv_heads)?;

@@ -37,6 +37,6 @@ mod vocabulary;
 pub use draft::{Draft, Monitor, Progress};
 pub use error::Error;
 pub use preset::Preset;
-pub use shape::{Mixture, Multipliers, Shape, Skips};
+pub use shape::{Latent, Mixture, Multipliers, Shape, Skips};
 pub use silhak_quant::{Format, Mix};
 pub use tensor::Tensor;

@@ -65,6 +65,7 @@ const LLAMA_1B: Shape = Shape {
     multipliers: None,
     skips: None,
     mixture: None,
+    latent: None,
 };
 
 /// That of Llama 3.1 8B.
@@ -88,6 +89,7 @@ const QWEN2_7B: Shape = Shape {
     multipliers: None,
     skips: None,
     mixture: None,
+    latent: None,
 };
 
 const QWEN2_32B: Shape = Shape { n_embd: 5120, n_layers: 64, n_heads: 40, n_kv_heads: 8, n_ff: 27_648, ..QWEN2_7B };
@@ -125,6 +127,7 @@ const EXAONE_32B: Shape = Shape {
     multipliers: None,
     skips: None,
     mixture: None,
+    latent: None,
 };
 
 const EXAONE4_32B: Shape = Shape { architecture: "exaone4", n_ctx: 131_072, window: Some(4096), ..EXAONE_32B };
@@ -217,6 +220,7 @@ const HCX_THINK_14B: Shape = Shape {
     multipliers: Some(Multipliers { embedding: 10.0, attention: 1.0 / 128.0, residual: 1.0, logit: 0.125 }),
     skips: None,
     mixture: None,
+    latent: None,
 };
 
 const HCX_THINK_32B: Shape = Shape {

@@ -40,6 +40,23 @@ pub struct Shape {
     pub skips: Option<Skips>,
     /// Experts in place of one feed-forward layer.
     pub mixture: Option<Mixture>,
+    /// Latent attention.
+    pub latent: Option<Latent>,
+}
+
+/// One key and value for all heads, which take their queries and results to it and back.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Latent {
+    /// Width of what queries are made from.
+    pub q_rank: usize,
+    /// Width of the latent.
+    pub rank: usize,
+    /// Values of a head's query without a position.
+    pub n_plain: usize,
+    /// Values of a head's query with a position.
+    pub n_turned: usize,
+    /// Values of a head's result.
+    pub n_value: usize,
 }
 
 /// Experts, a few of which each token uses beside one that all share.
@@ -96,13 +113,27 @@ impl Shape {
             ("embedding_length", size(self.n_embd)),
             ("feed_forward_length", size(self.n_ff)),
             ("attention.head_count", size(self.n_heads)),
-            ("attention.head_count_kv", size(self.n_kv_heads)),
-            ("attention.key_length", size(self.head_dim)),
-            ("attention.value_length", size(self.head_dim)),
             ("attention.layer_norm_rms_epsilon", Value::F32(self.rms_eps)),
-            ("rope.dimension_count", size(self.head_dim)),
             ("rope.freq_base", Value::F32(self.rope_base)),
         ];
+        match self.latent {
+            None => entries.extend([
+                ("attention.head_count_kv", size(self.n_kv_heads)),
+                ("attention.key_length", size(self.head_dim)),
+                ("attention.value_length", size(self.head_dim)),
+                ("rope.dimension_count", size(self.head_dim)),
+            ]),
+            Some(Latent { q_rank, rank, n_plain, n_turned, n_value }) => entries.extend([
+                ("attention.head_count_kv", size(1)),
+                ("attention.key_length", size(rank + n_turned)),
+                ("attention.value_length", size(rank)),
+                ("attention.key_length_mla", size(n_plain + n_turned)),
+                ("attention.value_length_mla", size(n_value)),
+                ("attention.q_lora_rank", size(q_rank)),
+                ("attention.kv_lora_rank", size(rank)),
+                ("rope.dimension_count", size(n_turned)),
+            ]),
+        }
         if let Some(Mixture { n_experts, n_used, n_ff, n_dense, scale }) = self.mixture {
             entries.extend([
                 ("expert_count", size(n_experts)),

@@ -2,7 +2,7 @@
 
 use silhak_quant::{Format, Mix};
 
-use crate::{Mixture, Shape};
+use crate::{Latent, Mixture, Shape};
 
 /// A tensor to be filled with random values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +69,28 @@ fn norm(name: &str, len: usize) -> Part {
 
 /// The parts of a transformer block but for its feed-forward layer: attention, and all norms.
 fn attention(shape: &Shape) -> Vec<Part> {
+    let mut parts = match shape.latent {
+        None => plain_attention(shape),
+        Some(latent) => latent_attention(shape, latent),
+    };
+    let &Shape { n_embd, head_dim, .. } = shape;
+    let norms = |names: [&str; 2]| names.map(|name| norm(name, n_embd));
+    let norms_before = norms(["attn_norm", "ffn_norm"]);
+    let norms_behind = norms(["post_attention_norm", "post_ffw_norm"]);
+    let norms_of_heads = ["attn_q_norm", "attn_k_norm"].map(|name| norm(name, head_dim));
+    match shape.architecture {
+        "exaone4" => parts.extend(norms_behind.into_iter().chain(norms_of_heads)),
+        "exaone-moe" => parts.extend(norms_before.into_iter().chain(norms_of_heads)),
+        // The second, too, stands before its sub-layer.
+        "glm4moe" => parts.extend(norms(["attn_norm", "post_attention_norm"])),
+        "gemma3" => parts.extend(norms_before.into_iter().chain(norms_behind).chain(norms_of_heads)),
+        "hyperclovax" | "hcx-seed-think" | "vaetki" => parts.extend(norms_before.into_iter().chain(norms_behind)),
+        _ => parts.extend(norms_before),
+    }
+    parts
+}
+
+fn plain_attention(shape: &Shape) -> Vec<Part> {
     let &Shape { n_embd, n_heads, n_kv_heads, head_dim, .. } = shape;
     let (q, kv) = (n_heads * head_dim, n_kv_heads * head_dim);
     let mut parts = vec![
@@ -77,24 +99,25 @@ fn attention(shape: &Shape) -> Vec<Part> {
         matrix("attn_v", kv, n_embd),
         matrix("attn_output", n_embd, q),
     ];
-    let norms = |names: [&str; 2]| names.map(|name| norm(name, n_embd));
-    let norms_before = norms(["attn_norm", "ffn_norm"]);
-    let norms_behind = norms(["post_attention_norm", "post_ffw_norm"]);
-    let norms_of_heads = ["attn_q_norm", "attn_k_norm"].map(|name| norm(name, head_dim));
-    match shape.architecture {
-        "qwen2" => {
-            parts.extend(norms_before);
-            parts.extend([vector("attn_q.bias", q), vector("attn_k.bias", kv), vector("attn_v.bias", kv)]);
-        }
-        "exaone4" => parts.extend(norms_behind.into_iter().chain(norms_of_heads)),
-        "exaone-moe" => parts.extend(norms_before.into_iter().chain(norms_of_heads)),
-        // The second, too, stands before its sub-layer.
-        "glm4moe" => parts.extend(norms(["attn_norm", "post_attention_norm"])),
-        "gemma3" => parts.extend(norms_before.into_iter().chain(norms_behind).chain(norms_of_heads)),
-        "hyperclovax" | "hcx-seed-think" => parts.extend(norms_before.into_iter().chain(norms_behind)),
-        _ => parts.extend(norms_before),
+    if shape.architecture == "qwen2" {
+        parts.extend([vector("attn_q.bias", q), vector("attn_k.bias", kv), vector("attn_v.bias", kv)]);
     }
     parts
+}
+
+fn latent_attention(shape: &Shape, latent: Latent) -> Vec<Part> {
+    let &Shape { n_embd, n_heads, .. } = shape;
+    let Latent { q_rank, rank, n_plain, n_turned, n_value } = latent;
+    vec![
+        matrix("attn_q_a", q_rank, n_embd),
+        norm("attn_q_a_norm", q_rank),
+        matrix("attn_q_b", n_heads * (n_plain + n_turned), q_rank),
+        matrix("attn_kv_a_mqa", rank + n_turned, n_embd),
+        norm("attn_kv_a_norm", rank),
+        matrices("attn_k_b", n_heads, rank, n_plain),
+        matrices("attn_v_b", n_heads, n_value, rank),
+        matrix("attn_output", n_embd, n_heads * n_value),
+    ]
 }
 
 /// The parts of a feed-forward layer: gate, up and down, or a mixture of experts.
@@ -107,7 +130,8 @@ fn feed_forward(shape: &Shape, layer: usize) -> Vec<Part> {
             matrix("ffn_down", n_embd, n_ff),
         ];
     };
-    vec![
+    let norm_behind = (shape.architecture == "axk1").then(|| norm("post_ffw_norm", n_embd));
+    let parts = vec![
         matrix("ffn_gate_inp", n_experts, n_embd),
         vector("exp_probs_b.bias", n_experts),
         matrices("ffn_gate_exps", n_experts, n_ff, n_embd),
@@ -116,5 +140,6 @@ fn feed_forward(shape: &Shape, layer: usize) -> Vec<Part> {
         matrix("ffn_gate_shexp", n_ff, n_embd),
         matrix("ffn_up_shexp", n_ff, n_embd),
         matrix("ffn_down_shexp", n_embd, n_ff),
-    ]
+    ];
+    parts.into_iter().chain(norm_behind).collect()
 }

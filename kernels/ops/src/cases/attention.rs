@@ -22,6 +22,8 @@ const SHAPES: &[Shape] = &[
     Shape { n_heads: 4, n_kv_heads: 1, head_dim: 256, window: Some(8), page_len: 4, steps: &[&[21], &[1], &[6]] },
     Shape { n_heads: 6, n_kv_heads: 2, head_dim: 128, window: Some(33), page_len: 16, steps: &[&[90, 10], &[1, 1]] },
     Shape { n_heads: 8, n_kv_heads: 1, head_dim: 128, window: None, page_len: 64, steps: &[&[257], &[1], &[2]] },
+    // The one key that all heads of latent attention share.
+    Shape { n_heads: 9, n_kv_heads: 1, head_dim: 576, window: None, page_len: 16, steps: &[&[30], &[1], &[3]] },
 ];
 
 /// Every shape with both ways to store keys and values.

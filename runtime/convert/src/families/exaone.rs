@@ -1,9 +1,16 @@
 //! EXAONE 3.0, 3.5 and Deep, whose class is the maker's own.
 
-use super::{Family, Names, name, nothing};
+use super::{Family, Names, ROPE_THETA, name, nothing};
 
-pub(super) const FAMILY: Family =
-    Family { classes: &["ExaoneForCausalLM"], architecture: "exaone", names: &NAMES, permuted: false, extras: nothing };
+pub(super) const FAMILY: Family = Family {
+    classes: &["ExaoneForCausalLM"],
+    architecture: "exaone",
+    names: &NAMES,
+    permuted: false,
+    norms_from_zero: false,
+    rope_base: ROPE_THETA,
+    extras: nothing,
+};
 
 const NAMES: Names = Names {
     model: &[name("token_embd", "transformer.wte"), name("output_norm", "transformer.ln_f"), name("output", "lm_head")],

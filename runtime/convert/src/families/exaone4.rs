@@ -2,7 +2,7 @@
 
 use silhak_gguf::{Array, Value};
 
-use super::{Extras, Family, Names, llama, name};
+use super::{Extras, Family, Names, ROPE_THETA, llama, name};
 use crate::Error;
 use crate::config::Config;
 use crate::sizes::Sizes;
@@ -12,6 +12,8 @@ pub(super) const FAMILY: Family = Family {
     architecture: "exaone4",
     names: &NAMES,
     permuted: false,
+    norms_from_zero: false,
+    rope_base: ROPE_THETA,
     extras,
 };
 

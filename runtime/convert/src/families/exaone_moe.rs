@@ -1,6 +1,6 @@
 //! K-EXAONE.
 
-use super::{Extras, Family, Name, Names, exaone4, experts, llama, name};
+use super::{Extras, Family, Name, Names, ROPE_THETA, exaone4, experts, llama, name};
 use crate::Error;
 use crate::config::Config;
 use crate::sizes::Sizes;
@@ -11,6 +11,8 @@ pub(super) const FAMILY: Family = Family {
     architecture: "exaone-moe",
     names: &NAMES,
     permuted: false,
+    norms_from_zero: false,
+    rope_base: ROPE_THETA,
     extras,
 };
 
@@ -27,7 +29,7 @@ const ATTENTION: &[Name] = &[
     name("ffn_norm", "post_attention_layernorm"),
 ];
 
-const FEED_FORWARD: [Name; 11] = experts::feed_forward("mlp.e_score_correction_bias");
+const FEED_FORWARD: [Name; 11] = experts::feed_forward(experts::bias("mlp.e_score_correction_bias"));
 
 fn extras(config: &Config, sizes: &Sizes) -> Result<Extras, Error> {
     let metadata = [exaone4::windows(config, sizes)?, experts::metadata(config, sizes)?].concat();

@@ -7,14 +7,14 @@ use crate::Error;
 use crate::config::Config;
 use crate::sizes::Sizes;
 
-/// The feed-forward layers: one, or that of experts, which choose by `bias`.
-pub(super) const fn feed_forward(bias: &'static str) -> [Name; 11] {
+/// The feed-forward layers: one, or that of experts, which are chosen with the help of a bias.
+pub(super) const fn feed_forward(bias: Name) -> [Name; 11] {
     [
         dense("ffn_gate", "mlp.gate_proj"),
         dense("ffn_up", "mlp.up_proj"),
         dense("ffn_down", "mlp.down_proj"),
         sparse("ffn_gate_inp", "mlp.gate", Form::Weight),
-        sparse("exp_probs_b", bias, Form::Bias),
+        bias,
         sparse("ffn_gate_exps", "mlp.experts.*.gate_proj", Form::Experts),
         sparse("ffn_up_exps", "mlp.experts.*.up_proj", Form::Experts),
         sparse("ffn_down_exps", "mlp.experts.*.down_proj", Form::Experts),
@@ -24,11 +24,16 @@ pub(super) const fn feed_forward(bias: &'static str) -> [Name; 11] {
     ]
 }
 
+/// The bias that helps to choose experts.
+pub(super) const fn bias(maker: &'static str) -> Name {
+    sparse("exp_probs_b", maker, Form::Bias)
+}
+
 const fn dense(gguf: &'static str, maker: &'static str) -> Name {
     Name { place: Place::Dense, ..name(gguf, maker) }
 }
 
-const fn sparse(gguf: &'static str, maker: &'static str, form: Form) -> Name {
+pub(super) const fn sparse(gguf: &'static str, maker: &'static str, form: Form) -> Name {
     Name { gguf, maker, form, place: Place::Sparse }
 }
 

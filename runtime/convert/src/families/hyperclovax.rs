@@ -2,7 +2,7 @@
 
 use silhak_gguf::Value;
 
-use super::{Extras, Family, Names, llama, name, optional};
+use super::{Extras, Family, Names, ROPE_THETA, llama, name, optional};
 use crate::Error;
 use crate::config::Config;
 use crate::sizes::Sizes;
@@ -12,6 +12,8 @@ pub(super) const FAMILY: Family = Family {
     architecture: "hyperclovax",
     names: &NAMES,
     permuted: true,
+    norms_from_zero: false,
+    rope_base: ROPE_THETA,
     extras,
 };
 

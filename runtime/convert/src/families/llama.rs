@@ -1,12 +1,25 @@
 //! Llama and its descendants (A.X 3.1, SOLAR 10.7B, HyperCLOVA X SEED text, Llama-VARCO), Qwen2 and A.X 4.0.
 
-use super::{Family, Name, Names, name, nothing};
+use super::{Family, Name, Names, ROPE_THETA, name, nothing};
 
-pub(super) const FAMILY: Family =
-    Family { classes: &["LlamaForCausalLM"], architecture: "llama", names: &NAMES, permuted: true, extras: nothing };
+pub(super) const FAMILY: Family = Family {
+    classes: &["LlamaForCausalLM"],
+    architecture: "llama",
+    names: &NAMES,
+    permuted: true,
+    norms_from_zero: false,
+    rope_base: ROPE_THETA,
+    extras: nothing,
+};
 
-pub(super) const QWEN2: Family =
-    Family { classes: &["Qwen2ForCausalLM"], architecture: "qwen2", permuted: false, ..FAMILY };
+pub(super) const QWEN2: Family = Family {
+    classes: &["Qwen2ForCausalLM"],
+    architecture: "qwen2",
+    permuted: false,
+    norms_from_zero: false,
+    rope_base: ROPE_THETA,
+    ..FAMILY
+};
 
 pub(super) const NAMES: Names = Names { model: MODEL, block_prefix: "model.layers.", block: &[BLOCK] };
 

@@ -1,13 +1,16 @@
 //! What each maker's model class is called in GGUF: architecture, tensors, hyper-parameters.
 
+mod axk1;
 mod exaone;
 mod exaone4;
 mod exaone_moe;
 mod experts;
 mod hyperclovax;
+mod latent;
 mod llama;
 mod solar;
 mod solar_open;
+mod vaetki;
 
 use silhak_gguf::Value;
 
@@ -24,6 +27,10 @@ pub(crate) struct Family {
     pub(crate) names: &'static Names,
     /// RoPE turns adjacent pairs in GGUF, and so the rows of Q and K are in another order than the maker's.
     pub(crate) permuted: bool,
+    /// The maker's norms multiply with one more than their weight.
+    pub(crate) norms_from_zero: bool,
+    /// Where `config.json` has RoPE's base, and what it is if it does not.
+    pub(crate) rope_base: (&'static str, f64),
     /// Metadata beyond what every decoder has, and numbers that become tensors.
     pub(crate) extras: fn(&Config, &Sizes) -> Result<Extras, Error>,
 }
@@ -54,6 +61,10 @@ pub(crate) enum Form {
     Bias,
     /// The weights of all experts, which have a tensor each: the `*` in the maker's name stands for their numbers.
     Experts,
+    /// What takes each head's queries to the latent's space, out of the maker's matrix of keys and values.
+    LatentKeys,
+    /// What takes each head's results from there, out of the same.
+    LatentValues,
 }
 
 /// In which models, and in which of their blocks, a tensor is.
@@ -67,6 +78,9 @@ pub(crate) enum Place {
     /// In blocks with experts.
     Sparse,
 }
+
+/// Where almost all have it.
+const ROPE_THETA: (&str, f64) = ("rope_theta", 10_000.0);
 
 const fn name(gguf: &'static str, maker: &'static str) -> Name {
     Name { gguf, maker, form: Form::Weight, place: Place::Everywhere }
@@ -94,7 +108,13 @@ fn nothing(_: &Config, _: &Sizes) -> Result<Extras, Error> {
 pub(crate) fn may_be_left_out(name: &str) -> bool {
     const BEGINNINGS: &[&str] =
         &["mtp.", "model.mtp.", "visual.", "model.visual.", "vision_model.", "model.vision_model.", "mm_projector."];
-    const ENDS: &[&str] = &[".rotary_emb.inv_freq", ".attention.masked_bias", ".attention.rotary.inv_freq"];
+    const ENDS: &[&str] = &[
+        ".rotary_emb.inv_freq",
+        ".attention.masked_bias",
+        ".attention.rotary.inv_freq",
+        // A.X K1's blocks without experts have it and do not use it.
+        ".post_mlp_layernorm.weight",
+    ];
     BEGINNINGS.iter().any(|beginning| name.starts_with(beginning)) || ENDS.iter().any(|end| name.ends_with(end))
 }
 
@@ -107,6 +127,7 @@ pub(crate) fn find(class: &str) -> Result<&'static Family, Error> {
 }
 
 const ALL: &[&Family] = &[
+    &axk1::FAMILY,
     &exaone::FAMILY,
     &exaone4::FAMILY,
     &exaone_moe::FAMILY,
@@ -115,4 +136,5 @@ const ALL: &[&Family] = &[
     &llama::QWEN2,
     &solar::FAMILY,
     &solar_open::FAMILY,
+    &vaetki::FAMILY,
 ];

@@ -2,13 +2,20 @@
 
 use silhak_gguf::{Array, Value};
 
-use super::{Extras, Family, llama};
+use super::{Extras, Family, ROPE_THETA, llama};
 use crate::Error;
 use crate::config::Config;
 use crate::sizes::Sizes;
 
-pub(super) const FAMILY: Family =
-    Family { classes: &["SolarForCausalLM"], architecture: "solar", names: &llama::NAMES, permuted: true, extras };
+pub(super) const FAMILY: Family = Family {
+    classes: &["SolarForCausalLM"],
+    architecture: "solar",
+    names: &llama::NAMES,
+    permuted: true,
+    norms_from_zero: false,
+    rope_base: ROPE_THETA,
+    extras,
+};
 
 /// The layers of each block skip connection as a flag per layer, and the weights of what is blended.
 fn extras(config: &Config, sizes: &Sizes) -> Result<Extras, Error> {

@@ -1,5 +1,6 @@
 //! One file per architecture: its forward pass, in the order of the maths.
 
+mod axk1;
 mod decoder;
 mod exaone;
 mod exaone4;
@@ -8,9 +9,11 @@ mod experts;
 mod gemma3;
 mod glm4moe;
 mod hyperclovax;
+mod latent;
 mod llama;
 mod qwen2;
 mod solar;
+mod vaetki;
 
 use silhak_ops::{Activation, PlanBuilder, ValueId, WeightId};
 
@@ -23,6 +26,7 @@ type Write = fn(&PlanBuilder, &HyperParams, Keys<'_>, &Tensors<'_>) -> Result<()
 
 /// `general.architecture` and who writes its plan.
 const ARCHITECTURES: &[(&str, Write)] = &[
+    ("axk1", axk1::write),
     ("exaone", exaone::write),
     ("exaone4", exaone4::write),
     ("exaone-moe", exaone_moe::write),
@@ -34,6 +38,7 @@ const ARCHITECTURES: &[(&str, Write)] = &[
     ("llama", llama::write),
     ("qwen2", qwen2::write),
     ("solar", solar::write),
+    ("vaetki", vaetki::write),
 ];
 
 /// The names of all architectures that can be run.
