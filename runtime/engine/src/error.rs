@@ -117,6 +117,16 @@ pub enum Error {
         "the logits are not finite: the bias forbids every token, the file is damaged, or a kernel is wrong (compare with `--device reference`)"
     )]
     NotFinite,
+    /// Two models that are compared do not have the same tokens.
+    #[error(
+        "expected a vocabulary of {expected} tokens, as the source has, found {found}: one is not made from the other"
+    )]
+    OtherVocabulary {
+        /// Tokens of the model.
+        found: usize,
+        /// Tokens of its source.
+        expected: usize,
+    },
     /// Loading or scoring was cancelled.
     #[error("cancelled before the end")]
     Cancelled,

@@ -43,6 +43,7 @@ mod placement;
 mod prompt;
 mod runner;
 mod sampling;
+mod score;
 mod session;
 mod vocab;
 
@@ -60,6 +61,7 @@ pub use options::{DEFAULT_CTX, GenerateOptions, LoadOptions, Progress};
 pub use placement::Share;
 pub use prompt::ChatOptions;
 pub use sampling::{Logprobs, SamplingOptions, TokenLogprob};
+pub use score::Divergence;
 pub use session::Session;
 pub use vocab::tokenizer;
 

@@ -16,11 +16,10 @@ use silhak_text::{ChatTemplate, Message, ReasoningTags, Special, Tokenizer};
 
 use crate::devices::Devices;
 use crate::options::{LoadOptions, Progress};
-use crate::pages::{PagePool, Sequence};
+use crate::pages::PagePool;
 use crate::placement::Placement;
-use crate::runner::{Request, Runner};
-use crate::sampling::log_softmax_at;
-use crate::{CancelToken, ChatOptions, Error, ModelFile, Session, Share, estimate, prompt};
+use crate::runner::Runner;
+use crate::{ChatOptions, Error, ModelFile, Session, Share, estimate, prompt};
 
 /// A model that is ready to answer. Cheap to clone; clones share everything.
 #[derive(Clone, Debug)]
@@ -36,7 +35,7 @@ pub(crate) struct Shared {
     pub(crate) n_ctx: usize,
     template: Option<ChatTemplate>,
     reasoning_tags: Option<ReasoningTags>,
-    hyper: HyperParams,
+    pub(crate) hyper: HyperParams,
     device: String,
     shares: Vec<Share>,
     gpu_bandwidth: Option<f64>,
@@ -155,47 +154,6 @@ impl Model {
     pub fn reasoning_tags(&self) -> Option<ReasoningTags> {
         self.shared.reasoning_tags
     }
-
-    /// The negative log-likelihood of each token but the first given those before it, in nats: `[n_tokens - 1]`.
-    ///
-    /// # Errors
-    /// [`Error::Cancelled`] after `cancel`, and what a prompt is refused for.
-    pub fn score(&self, tokens: &[u32], cancel: &CancelToken) -> Result<Vec<f64>, Error> {
-        let Shared { runner, pool, n_ctx, hyper, .. } = self.shared.as_ref();
-        check_prompt(tokens, *n_ctx, hyper.n_vocab)?;
-        let mut sequence = Sequence::new(Arc::clone(pool));
-        let mut nll = Vec::with_capacity(tokens.len() - 1);
-        for chunk in tokens.chunks(runner.max_outputs()) {
-            if cancel.is_cancelled() {
-                return Err(Error::Cancelled);
-            }
-            let start = sequence.len();
-            sequence.reserve(chunk.len())?;
-            let (tables, n_outputs, cancel) = (sequence.tables().to_vec(), chunk.len(), cancel.clone());
-            let logits = runner.run(Request { tokens: chunk.to_vec(), start, tables, n_outputs, cancel })?;
-            sequence.advance(chunk.len());
-            for (row, &next) in logits.chunks_exact(hyper.n_vocab).zip(&tokens[start + 1..]) {
-                nll.push(-log_softmax_at(row, next)?);
-            }
-        }
-        Ok(nll)
-    }
-
-    /// The logits after each of `tokens`, run as batches of `n_batch`: `[n_tokens, n_vocab]`. For comparisons.
-    pub fn logits(&self, tokens: &[u32], n_batch: usize) -> Result<Vec<f32>, Error> {
-        let Shared { runner, pool, n_ctx, hyper, .. } = self.shared.as_ref();
-        check_prompt(tokens, *n_ctx, hyper.n_vocab)?;
-        let mut sequence = Sequence::new(Arc::clone(pool));
-        let mut logits = Vec::new();
-        for chunk in tokens.chunks(n_batch.clamp(1, runner.max_outputs())) {
-            sequence.reserve(chunk.len())?;
-            let (start, tables, n_outputs) = (sequence.len(), sequence.tables().to_vec(), chunk.len());
-            let (tokens, cancel) = (chunk.to_vec(), CancelToken::new());
-            logits.extend(runner.run(Request { tokens, start, tables, n_outputs, cancel })?);
-            sequence.advance(chunk.len());
-        }
-        Ok(logits)
-    }
 }
 
 impl Shared {
@@ -286,7 +244,7 @@ const _: () = {
     const fn send_sync<T: Send + Sync>() {}
     const fn send<T: Send>() {}
     send_sync::<Model>();
-    send_sync::<CancelToken>();
+    send_sync::<crate::CancelToken>();
     send_sync::<Error>();
     send::<Session>();
 };

@@ -36,12 +36,8 @@ impl Logprobs {
     }
 }
 
-/// The log-probability of one token, in float64.
-pub(crate) fn log_softmax_at(logits: &[f32], id: u32) -> Result<f64, Error> {
-    Ok(f64::from(logits[id as usize]) - log_sum_exp(logits)?)
-}
-
-fn log_sum_exp(logits: &[f32]) -> Result<f64, Error> {
+/// What the log-probabilities of tokens are below their logits, in float64.
+pub(crate) fn log_sum_exp(logits: &[f32]) -> Result<f64, Error> {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|&x| f64::from(x - max).exp()).sum();
     if sum.is_finite() { Ok(f64::from(max) + sum.ln()) } else { Err(Error::NotFinite) }
@@ -64,7 +60,7 @@ mod tests {
 
     #[test]
     fn broken_logits_are_an_error() {
-        assert!(log_softmax_at(&[0.0, f32::NAN], 0).is_err());
-        assert!(log_softmax_at(&[0.0, f32::INFINITY], 0).is_err());
+        assert!(log_sum_exp(&[0.0, f32::NAN]).is_err());
+        assert!(log_sum_exp(&[0.0, f32::INFINITY]).is_err());
     }
 }

@@ -10,5 +10,5 @@ mod sampler;
 pub use logprobs::{Logprobs, TokenLogprob};
 pub use sampler::SamplingOptions;
 
-pub(crate) use logprobs::log_softmax_at;
+pub(crate) use logprobs::log_sum_exp;
 pub(crate) use sampler::Sampler;

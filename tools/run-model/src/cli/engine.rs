@@ -199,6 +199,10 @@ pub(crate) struct PerplexityArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     pub(crate) tokens: Option<u32>,
 
+    /// Compare with the model that this one was made from: tells what quantization lost
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) against: Option<String>,
+
     /// Print JSON, with the score of each token
     #[arg(long)]
     pub(crate) json: bool,

@@ -101,6 +101,14 @@ impl Lang {
         }
     }
 
+    /// The source's perplexity, the divergence from it, the same first choices, and how these are told.
+    pub(crate) fn divergence_heads(self) -> [&'static str; 3] {
+        match self {
+            Ko => ["원본의 혼란도", "원본에 대한 쿨백-라이블러 발산 (nat)", "첫 선택이 같은 비율"],
+            En => ["perplexity of the source", "KL divergence from the source (nat)", "same first choice"],
+        }
+    }
+
     pub(crate) fn bench_heads(self) -> [&'static str; 5] {
         match self {
             Ko => ["장치", "읽기", "쓰기", "불러오기", "최대 메모리"],
@@ -229,6 +237,9 @@ fn korean(error: &Error) -> String {
             bytes(*size as u64)
         ),
         E::NoFreePages { .. } => "문맥을 저장할 메모리가 모자랍니다. --ctx를 늘려 다시 실행해 주십시오.".into(),
+        E::OtherVocabulary { found, expected } => format!(
+            "원본의 어휘는 {expected}개인데 이 모델은 {found}개입니다. 서로 다른 모델이니 원본을 확인하십시오"
+        ),
         E::NotFinite => "모델의 계산 결과가 유한한 수가 아닙니다. 파일이 손상되었을 수 있으니 run-model verify로 확인하시고, --device \
                          reference로도 실행해 보십시오."
             .into(),
