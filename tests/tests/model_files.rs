@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use silhak::ModelFile;
 use silhak::gguf::{Array, Value};
+use silhak::{ModelFile, RecommendedSampling, SamplingOptions};
 use silhak_ops::{Op, Pairing, Rope, RopeScaling, RopeTable};
 use silhak_quant::Format;
 use silhak_tests::tiny::{Tensor, Tiny};
@@ -340,4 +340,43 @@ fn an_impossible_rope_factor_is_named() {
             assert_names(&error, &[key, &factor.to_string(), "positive"]);
         }
     }
+}
+
+#[test]
+fn experts_and_latents_of_other_kinds_and_sizes_are_refused() {
+    let with = |architecture, key: &'static str, n: u32| {
+        refusal(architecture, |metadata, _| drop(metadata.insert(format!("{architecture}.{key}"), Value::U32(n))))
+    };
+    assert_names(&with("glm4moe", "expert_gating_func", 1), &["glm4moe.expert_gating_func", "sigmoid", "1"]);
+    assert_names(&with("glm4moe", "expert_count", 4), &["blk.1.ffn_gate_inp.weight", "64, 4", "64, 3"]);
+    assert_names(&with("exaone-moe", "expert_used_count", 4), &["route", "3", "4"]);
+    assert_names(&with("axk1", "expert_group_count", 2), &["axk1.expert_group_count", "3", "2"]);
+    assert_names(&with("axk1", "attention.kv_lora_rank", 60), &["axk1.attention.key_length", "76", "80"]);
+    assert_names(&with("vaetki", "attention.key_length_mla", 16), &["vaetki.attention.key_length_mla", "16"]);
+    // As many rows in all, in other matrices.
+    let error = refusal("vaetki", |_, tensors| {
+        tensors.iter_mut().filter(|t| t.name == "blk.0.attn_k_b.weight").for_each(|t| t.n_matrices = 2);
+    });
+    assert_names(&error, &["blk.0.attn_k_b.weight", "32, 64, 4", "32, 128, 2"]);
+}
+
+#[test]
+fn sampling_is_recommended_by_the_file_or_by_the_model_card() {
+    let recommended = |architecture, edit: &dyn Fn(&mut Metadata)| {
+        RecommendedSampling::of(open(architecture, |metadata, _| edit(metadata)).unwrap().gguf().metadata())
+    };
+    let exaone = recommended("exaone4", &|_| ());
+    assert_eq!((exaone.temperature, exaone.top_p, exaone.top_k), (Some(0.6), Some(0.95), None));
+    assert_eq!(exaone.options().temperature, 0.6);
+    let in_file = |t: f32| {
+        move |metadata: &mut Metadata| {
+            metadata.insert("general.sampling.temp".into(), Value::F32(t));
+            metadata.insert("general.sampling.top_k".into(), Value::I32(-1));
+        }
+    };
+    let colder = recommended("exaone4", &in_file(0.3));
+    assert_eq!((colder.temperature, colder.top_p, colder.top_k), (Some(0.3), None, None));
+    // Numbers without sense, and nobody who says anything.
+    assert_eq!(recommended("llama", &in_file(-1.0)), RecommendedSampling::default());
+    assert_eq!(recommended("llama", &|_| ()).options(), SamplingOptions::default());
 }

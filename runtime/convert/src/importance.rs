@@ -83,6 +83,11 @@ impl Importance {
         Ok(Importance { matrices })
     }
 
+    /// The mean square of each input of a matrix, by the matrix's name: `[n_experts, n_in]`.
+    pub fn matrices(&self) -> impl Iterator<Item = (&str, &[f32])> {
+        self.matrices.iter().map(|(name, matrix)| (name.as_str(), matrix.means.as_slice()))
+    }
+
     /// Writes a file from which [`Importance::read`] and llama.cpp read. It takes its name when it is whole; one of this name is
     /// replaced.
     ///

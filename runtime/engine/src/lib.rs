@@ -60,7 +60,7 @@ pub use model::Model;
 pub use options::{DEFAULT_CTX, GenerateOptions, LoadOptions, Progress};
 pub use placement::Share;
 pub use prompt::ChatOptions;
-pub use sampling::{Logprobs, SamplingOptions, TokenLogprob};
+pub use sampling::{Logprobs, RecommendedSampling, SamplingOptions, TokenLogprob};
 pub use score::Divergence;
 pub use session::Session;
 pub use vocab::tokenizer;

@@ -19,7 +19,7 @@ use crate::options::{LoadOptions, Progress};
 use crate::pages::PagePool;
 use crate::placement::Placement;
 use crate::runner::Runner;
-use crate::{ChatOptions, Error, ModelFile, Session, Share, estimate, prompt};
+use crate::{ChatOptions, Error, ModelFile, RecommendedSampling, Session, Share, estimate, prompt};
 
 /// A model that is ready to answer. Cheap to clone; clones share everything.
 #[derive(Clone, Debug)]
@@ -35,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) n_ctx: usize,
     template: Option<ChatTemplate>,
     reasoning_tags: Option<ReasoningTags>,
+    recommended: RecommendedSampling,
     pub(crate) hyper: HyperParams,
     device: String,
     shares: Vec<Share>,
@@ -65,6 +66,7 @@ impl Model {
             n_ctx,
             template,
             reasoning_tags: file.reasoning_tags()?,
+            recommended: RecommendedSampling::of(file.gguf().metadata()),
             hyper: file.model().hyper_params().clone(),
             device: placement.backend.name(),
             shares: placement.shares,
@@ -153,6 +155,11 @@ impl Model {
     /// [`GenerateOptions::reasoning`]: crate::GenerateOptions::reasoning
     pub fn reasoning_tags(&self) -> Option<ReasoningTags> {
         self.shared.reasoning_tags
+    }
+
+    /// How the model's maker says that it is best sampled.
+    pub fn recommended_sampling(&self) -> &RecommendedSampling {
+        &self.shared.recommended
     }
 }
 

@@ -194,7 +194,7 @@ pub(crate) fn notes() -> Vec<String> {
 
 static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-fn start() {
+pub(crate) fn start() {
     static BACKEND: Once = Once::new();
     BACKEND.call_once(|| {
         // SAFETY: called once, before anything else of llama.cpp; `log` matches the callback's type.

@@ -10,6 +10,7 @@ mod dot;
 mod ggml;
 mod llama;
 mod logits;
+mod quality;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -31,6 +32,8 @@ enum Command {
     Compare(compare::Options),
     /// Say what llama.cpp predicts for a text, as JSON
     Logits(logits::Options),
+    /// Quantize a model with llama.cpp and with Silhak: tell what each loses
+    Quality(quality::Options),
     /// Measure llama.cpp's speed, alone or alternating with run-model, as JSON
     Bench(bench::Options),
 }
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
         Command::Dot(options) => dot::run(&options),
         Command::Compare(options) => compare::run(&options),
         Command::Logits(options) => logits::run(&options),
+        Command::Quality(options) => quality::run(&options),
         Command::Bench(options) => bench::run(&options),
     };
     match outcome {

@@ -80,18 +80,20 @@ impl EngineArgs {
 }
 
 impl SamplingArgs {
-    pub(crate) fn generate_options(&self) -> GenerateOptions {
+    /// What was asked for, and what the model's maker recommends for the rest.
+    pub(crate) fn generate_options(&self, model: &Model) -> GenerateOptions {
+        let recommended = model.recommended_sampling().options();
         GenerateOptions {
             sampling: SamplingOptions {
-                temperature: self.temp,
-                top_k: self.top_k,
-                top_p: self.top_p,
-                min_p: self.min_p,
-                repetition_penalty: self.repeat_penalty,
+                temperature: self.temp.unwrap_or(recommended.temperature),
+                top_k: self.top_k.unwrap_or(recommended.top_k),
+                top_p: self.top_p.unwrap_or(recommended.top_p),
+                min_p: self.min_p.unwrap_or(recommended.min_p),
+                repetition_penalty: self.repeat_penalty.unwrap_or(recommended.repetition_penalty),
                 frequency_penalty: self.frequency_penalty,
-                presence_penalty: self.presence_penalty,
+                presence_penalty: self.presence_penalty.unwrap_or(recommended.presence_penalty),
                 seed: self.seed,
-                ..SamplingOptions::default()
+                ..recommended
             },
             max_tokens: self.max_tokens,
             stop: self.stop.clone(),

@@ -1,6 +1,7 @@
 //! What a model file says of itself. Needs no architecture to be known.
 
 use serde::Serialize;
+use silhak::RecommendedSampling;
 use silhak::gguf::{Gguf, Metadata};
 
 /// The facts that people ask for, as `show --json` prints them.
@@ -22,6 +23,47 @@ pub(crate) struct Facts {
     pub(crate) chat_template: bool,
     /// `general.license`, or its long name.
     pub(crate) licence: Option<String>,
+    /// How it is best sampled, as far as the file or the maker's model card says.
+    pub(crate) sampling: Sampling,
+}
+
+/// The options of `run` that are recommended for a model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub(crate) struct Sampling {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temp: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_k: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    min_p: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repeat_penalty: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presence_penalty: Option<f32>,
+}
+
+impl Sampling {
+    fn of(metadata: &Metadata) -> Self {
+        let RecommendedSampling { temperature, top_k, top_p, min_p, repetition_penalty, presence_penalty } =
+            RecommendedSampling::of(metadata);
+        Sampling { temp: temperature, top_k, top_p, min_p, repeat_penalty: repetition_penalty, presence_penalty }
+    }
+
+    /// As `run` takes them: `--temp 0.6 --top-p 0.95`; `None` where nothing is recommended.
+    pub(crate) fn flags(&self) -> Option<String> {
+        let numbers = [
+            ("--temp", self.temp),
+            ("--top-p", self.top_p),
+            ("--min-p", self.min_p),
+            ("--repeat-penalty", self.repeat_penalty),
+            ("--presence-penalty", self.presence_penalty),
+        ];
+        let numbers = numbers.into_iter().filter_map(|(flag, number)| Some(format!("{flag} {}", number?)));
+        let flags: Vec<String> = numbers.chain(self.top_k.map(|k| format!("--top-k {k}"))).collect();
+        (!flags.is_empty()).then(|| flags.join(" "))
+    }
 }
 
 /// How much of a model is stored in one element type.
@@ -47,6 +89,7 @@ impl Facts {
             types: types(gguf),
             chat_template: text("tokenizer.chat_template").is_some(),
             licence: text("general.license.name").or_else(|| text("general.license")),
+            sampling: Sampling::of(metadata),
             architecture,
         }
     }
@@ -98,8 +141,16 @@ mod tests {
             context_length: None,
             types,
             chat_template: false,
+            sampling: Sampling::default(),
             licence: None,
         };
         assert_eq!(facts.mix(), "Q4_K 74 %, Q6_K 26 %");
+    }
+
+    #[test]
+    fn what_is_recommended_is_shown_as_it_is_asked_for() {
+        let sampling = Sampling { temp: Some(0.6), top_p: Some(0.95), top_k: Some(20), ..Sampling::default() };
+        assert_eq!(sampling.flags().as_deref(), Some("--temp 0.6 --top-p 0.95 --top-k 20"));
+        assert_eq!(Sampling::default().flags(), None);
     }
 }

@@ -5,9 +5,11 @@
 
 mod logprobs;
 mod penalties;
+mod recommended;
 mod sampler;
 
 pub use logprobs::{Logprobs, TokenLogprob};
+pub use recommended::RecommendedSampling;
 pub use sampler::SamplingOptions;
 
 pub(crate) use logprobs::log_sum_exp;

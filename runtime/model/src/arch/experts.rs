@@ -32,6 +32,7 @@ impl Experts {
         let gating = keys.metadata.opt_u32(&keys.key("expert_gating_func"))?.unwrap_or(SIGMOID);
         keys.expect("expert_gating_func", gating == SIGMOID, format!("{SIGMOID} (sigmoid)"), gating)?;
         let n_groups = keys.optional_size("expert_group_count", n)?.unwrap_or(1);
+        keys.expect("expert_group_count", n.is_multiple_of(n_groups), format!("a divisor of {n}"), n_groups)?;
         Ok(Experts {
             n_dense: keys.optional_count("leading_dense_block_count", hyper.n_layers)?,
             n,

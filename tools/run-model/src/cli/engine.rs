@@ -63,30 +63,29 @@ pub(crate) struct PreArgs {
 
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SamplingArgs {
-    /// Randomness: 0 always takes the most likely token
+    /// Randomness: 0 always takes the most likely token [default: what the model's maker recommends, else 0.7]
     #[arg(long, env = "SILHAK_TEMP", value_name = "T", allow_negative_numbers = true,
-          value_parser = within(SamplingOptions::TEMPERATURE), default_value_t = SamplingOptions::default().temperature)]
-    pub(crate) temp: f32,
+          value_parser = within(SamplingOptions::TEMPERATURE))]
+    pub(crate) temp: Option<f32>,
 
-    /// Choose among the K most likely tokens; 0 is all
-    #[arg(long, env = "SILHAK_TOP_K", value_name = "K", default_value_t = SamplingOptions::default().top_k)]
-    pub(crate) top_k: usize,
+    /// Choose among the K most likely tokens; 0 is all [default: recommended, else 40]
+    #[arg(long, env = "SILHAK_TOP_K", value_name = "K")]
+    pub(crate) top_k: Option<usize>,
 
-    /// Choose among the fewest tokens that have P of the probability; 1 is all
+    /// Choose among the fewest tokens that have P of the probability; 1 is all [default: recommended, else 0.95]
     #[arg(long, env = "SILHAK_TOP_P", value_name = "P", allow_negative_numbers = true,
-          value_parser = within(SamplingOptions::PROBABILITY), default_value_t = SamplingOptions::default().top_p)]
-    pub(crate) top_p: f32,
+          value_parser = within(SamplingOptions::PROBABILITY))]
+    pub(crate) top_p: Option<f32>,
 
-    /// Choose among tokens at least P times as likely as the most likely one; 0 is all
+    /// Choose among tokens at least P times as likely as the most likely one; 0 is all [default: recommended, else 0.05]
     #[arg(long, env = "SILHAK_MIN_P", value_name = "P", allow_negative_numbers = true,
-          value_parser = within(SamplingOptions::PROBABILITY), default_value_t = SamplingOptions::default().min_p)]
-    pub(crate) min_p: f32,
+          value_parser = within(SamplingOptions::PROBABILITY))]
+    pub(crate) min_p: Option<f32>,
 
-    /// Make tokens of the prompt and the answer less likely; 1 changes nothing
+    /// Make tokens of the prompt and the answer less likely; 1 changes nothing [default: recommended, else 1]
     #[arg(long, env = "SILHAK_REPEAT_PENALTY", value_name = "X", allow_negative_numbers = true,
-          value_parser = within(SamplingOptions::FACTOR),
-          default_value_t = SamplingOptions::default().repetition_penalty)]
-    pub(crate) repeat_penalty: f32,
+          value_parser = within(SamplingOptions::FACTOR))]
+    pub(crate) repeat_penalty: Option<f32>,
 
     /// Make tokens of the answer less likely with each use
     #[arg(long, env = "SILHAK_FREQUENCY_PENALTY", value_name = "X", allow_negative_numbers = true,
@@ -94,11 +93,10 @@ pub(crate) struct SamplingArgs {
           default_value_t = SamplingOptions::default().frequency_penalty)]
     pub(crate) frequency_penalty: f32,
 
-    /// Make tokens of the answer less likely, once
+    /// Make tokens of the answer less likely, once [default: recommended, else 0]
     #[arg(long, env = "SILHAK_PRESENCE_PENALTY", value_name = "X", allow_negative_numbers = true,
-          value_parser = within(SamplingOptions::PENALTY),
-          default_value_t = SamplingOptions::default().presence_penalty)]
-    pub(crate) presence_penalty: f32,
+          value_parser = within(SamplingOptions::PENALTY))]
+    pub(crate) presence_penalty: Option<f32>,
 
     /// The same seed gives the same text; by default the clock's
     #[arg(long, env = "SILHAK_SEED", value_name = "N")]

@@ -49,7 +49,7 @@ pub(crate) fn run(args: &RunArgs, context: &Context) -> anyhow::Result<()> {
 /// Where a template shapes the conversation, thinking is told from the answer.
 fn options(model: &Model, raw: bool, args: &RunArgs) -> GenerateOptions {
     let reasoning = model.reasoning_tags().filter(|_| !raw);
-    GenerateOptions { reasoning, ..args.sampling.generate_options() }
+    GenerateOptions { reasoning, ..args.sampling.generate_options(model) }
 }
 
 /// What the user has to say: the argument, what is piped in, or both, one after the other.

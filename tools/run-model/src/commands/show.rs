@@ -61,7 +61,7 @@ fn of_store(resolved: &Resolved, lang: Lang) -> Vec<[String; 2]> {
 
 fn of_file(facts: &Facts, bytes: Option<u64>, lang: Lang) -> Vec<[String; 2]> {
     let [_, size, ..] = lang.facts_heads();
-    let [title, architecture, parameters, context, types, template, licence] = lang.model_heads();
+    let [title, architecture, parameters, context, types, template, sampling, licence] = lang.model_heads();
     let mut rows = Vec::new();
     let mut add = |head: &str, value: Option<String>| rows.extend(value.map(|value| [head.to_owned(), value]));
     let runs = |name: &String| if facts.runs { name.clone() } else { format!("{name} ({})", lang.does_not_run()) };
@@ -72,6 +72,7 @@ fn of_file(facts: &Facts, bytes: Option<u64>, lang: Lang) -> Vec<[String; 2]> {
     add(context, facts.context_length.map(|n| n.to_string()));
     add(types, Some(facts.mix()));
     add(template, Some(lang.yes_or_no(facts.chat_template).to_owned()));
+    add(sampling, facts.sampling.flags());
     add(licence, facts.licence.clone());
     rows
 }

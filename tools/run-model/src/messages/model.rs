@@ -34,9 +34,9 @@ impl Lang {
         }
     }
 
-    pub(crate) fn model_heads(self) -> [&'static str; 7] {
+    pub(crate) fn model_heads(self) -> [&'static str; 8] {
         match self {
-            Ko => ["모델", "구조", "매개변수", "문맥 (토큰)", "형식", "대화 틀", "파일에 적힌 이용 허락"],
+            Ko => ["모델", "구조", "매개변수", "문맥 (토큰)", "형식", "대화 틀", "권장 설정", "파일에 적힌 이용 허락"],
             En => [
                 "model",
                 "architecture",
@@ -44,6 +44,7 @@ impl Lang {
                 "context (tokens)",
                 "types",
                 "chat template",
+                "recommended",
                 "licence in the file",
             ],
         }
