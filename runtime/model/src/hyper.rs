@@ -63,7 +63,11 @@ impl HyperParams {
             n_heads,
             n_kv_heads,
             head_dim: key_len,
-            n_ff: keys.size("feed_forward_length", MAX_WIDTH)?,
+            // Where all blocks have experts, there may be no other width.
+            n_ff: match keys.optional_size("expert_feed_forward_length", MAX_WIDTH)? {
+                Some(n_ff) => keys.optional_size("feed_forward_length", MAX_WIDTH)?.unwrap_or(n_ff),
+                None => keys.size("feed_forward_length", MAX_WIDTH)?,
+            },
             n_ctx_train: keys.size("context_length", 1 << 30)?,
             rms_eps: keys.rms_eps()?,
             window: keys.optional_size("attention.sliding_window", 1 << 30)?,
