@@ -16,9 +16,10 @@ impl ReasoningTags {
     /// EXAONE Deep.
     pub const THOUGHT: ReasoningTags = ReasoningTags { open: "<thought>", close: "</thought>" };
 
-    /// HyperCLOVA X Think 14B: the assistant speaks twice, first as `assistant/think`.
+    /// HyperCLOVA X Think 14B: the assistant speaks twice, first as `assistant/think`. Behind the second `assistant` comes a
+    /// line break and the answer, or ` -> tool/function_call`.
     pub const ROLE_SWITCH: ReasoningTags =
-        ReasoningTags { open: "/think\n", close: "<|im_end|>\n<|im_start|>assistant\n" };
+        ReasoningTags { open: "/think\n", close: "<|im_end|>\n<|im_start|>assistant" };
 
     /// The tags that a chat template writes or looks for; `None` for a model that does not think.
     ///

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
-use silhak_text::{ChatTemplate, DateTime, Message, RenderOptions};
+use silhak_text::{ChatTemplate, DateTime, Message, RenderOptions, ToolCallFormat};
 
 /// Reports that a test cannot run, or fails if `SILHAK_REQUIRE` asks for `what`.
 fn skip(what: &str, why: &str) {
@@ -118,6 +118,26 @@ fn published_templates_render_as_jinja2_renders_them() {
     println!("{} of {} templates agree", expected.len() - failed.len() - 1, expected.len());
     assert!(expected.len() >= 60);
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+}
+
+#[test]
+fn published_templates_tell_how_tools_are_called() {
+    let folder = cache("SILHAK_TEST_TEMPLATES", "chat-templates");
+    if !folder.exists() {
+        return skip("templates", &format!("no {}: template_oracle.py says how to fetch them", folder.display()));
+    }
+    for (name, format) in [
+        ("Qwen-Qwen2.5-7B-Instruct", Some(ToolCallFormat::Hermes)),
+        ("NousResearch-Hermes-3-Llama-3.1-8B-tool_use", Some(ToolCallFormat::Hermes)),
+        ("GLM-4.6", Some(ToolCallFormat::KeyValue)),
+        ("upstage-Solar-Open-100B", Some(ToolCallFormat::Solar)),
+        ("Qwen3-Coder", None),
+        ("MiniMax-M3", None),
+        ("google-gemma-2-2b-it", None),
+    ] {
+        let source = std::fs::read_to_string(folder.join(format!("{name}.jinja"))).unwrap();
+        assert_eq!(ToolCallFormat::of_template(&source), format, "{name}");
+    }
 }
 
 #[test]
