@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use silhak_gguf::Gguf;
-use silhak_text::{ChatTemplate, ReasoningTags, Tokenizer};
+use silhak_text::{ChatTemplate, ReasoningTags, Tokenizer, ToolCallFormat};
 
 use crate::{Error, vocab};
 
@@ -48,5 +48,11 @@ impl ModelFile {
     pub fn reasoning_tags(&self) -> Result<Option<ReasoningTags>, Error> {
         let source = self.gguf.metadata().opt_str("tokenizer.chat_template")?;
         Ok(source.and_then(ReasoningTags::of_template))
+    }
+
+    /// How the model writes that it calls a tool, if the chat template shows that it does.
+    pub fn tool_call_format(&self) -> Result<Option<ToolCallFormat>, Error> {
+        let source = self.gguf.metadata().opt_str("tokenizer.chat_template")?;
+        Ok(source.and_then(ToolCallFormat::of_template))
     }
 }

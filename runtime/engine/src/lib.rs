@@ -71,4 +71,7 @@ pub use silhak_gguf as gguf;
 pub use silhak_gpu::{AdapterInfo, GpuError, adapters};
 pub use silhak_model::{Error as ModelError, GpuLayers, HyperParams, architectures};
 pub use silhak_ops::{Error as BackendError, KernelTime};
-pub use silhak_text::{DateTime, Message, ReasoningTags, Special, Tokenizer, TokenizerError};
+pub use silhak_text::{
+    AnswerPiece, DateTime, Message, ReasoningTags, Special, Tokenizer, TokenizerError, ToolCall, ToolCallError,
+    ToolCallFormat, ToolCallSplitter,
+};

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use silhak_model::HyperParams;
 use silhak_ops::{KernelTime, MemoryUse};
-use silhak_text::{ChatTemplate, Message, ReasoningTags, Special, Tokenizer};
+use silhak_text::{ChatTemplate, Message, ReasoningTags, Special, Tokenizer, ToolCallFormat};
 
 use crate::devices::Devices;
 use crate::options::{LoadOptions, Progress};
@@ -35,6 +35,7 @@ pub(crate) struct Shared {
     pub(crate) n_ctx: usize,
     template: Option<ChatTemplate>,
     reasoning_tags: Option<ReasoningTags>,
+    tool_call_format: Option<ToolCallFormat>,
     recommended: RecommendedSampling,
     pub(crate) hyper: HyperParams,
     device: String,
@@ -66,6 +67,7 @@ impl Model {
             n_ctx,
             template,
             reasoning_tags: file.reasoning_tags()?,
+            tool_call_format: file.tool_call_format()?,
             recommended: RecommendedSampling::of(file.gguf().metadata()),
             hyper: file.model().hyper_params().clone(),
             device: placement.backend.name(),
@@ -155,6 +157,12 @@ impl Model {
     /// [`GenerateOptions::reasoning`]: crate::GenerateOptions::reasoning
     pub fn reasoning_tags(&self) -> Option<ReasoningTags> {
         self.shared.reasoning_tags
+    }
+
+    /// How the model writes that it calls a tool; `None` for one that calls none, or in a way that is not known. A
+    /// [`ToolCallSplitter`](crate::ToolCallSplitter) parts calls from what [`Piece::text`](crate::Piece::text) says.
+    pub fn tool_call_format(&self) -> Option<ToolCallFormat> {
+        self.shared.tool_call_format
     }
 
     /// How the model's maker says that it is best sampled.
