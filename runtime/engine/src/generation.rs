@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use silhak_text::{Detokenizer, Parted, ReasoningSplitter, ReasoningTags, StopMatcher, Tokenizer};
+use silhak_text::{Detokenizer, StopMatcher, ToolCall, ToolCallError};
 
 use crate::ahead::Ahead;
+use crate::parts::{Parter, Parts};
 use crate::sampling::{Logprobs, Sampler};
 use crate::{Error, GenerateOptions, Session};
 
@@ -39,8 +40,17 @@ pub struct Piece {
     pub text: String,
     /// The same of the thinking that comes before the answer, where [`GenerateOptions::reasoning`] parts it.
     pub reasoning: String,
+    /// The calls of tools that ended here, where [`GenerateOptions::tool_calls`] parts them; an error for what begins like a
+    /// call and is none.
+    pub calls: Vec<Result<ToolCall, ToolCallError>>,
     /// Log-probabilities, where they were asked for.
     pub logprobs: Option<Logprobs>,
+}
+
+impl Piece {
+    fn says_nothing(&self) -> bool {
+        self.token.is_none() && self.text.is_empty() && self.reasoning.is_empty() && self.calls.is_empty()
+    }
 }
 
 /// What a generation has used so far.
@@ -71,7 +81,7 @@ pub struct Generation<'a> {
     /// The tokens that a device is choosing; `None` where they are chosen here.
     ahead: Option<Ahead>,
     detokenizer: Detokenizer,
-    splitter: Option<ReasoningSplitter>,
+    parter: Parter,
     stops: StopMatcher,
     usage: Usage,
     state: State,
@@ -98,7 +108,7 @@ impl<'a> Generation<'a> {
         let slot = session.sequence.slot().filter(|_| is_ahead);
         Ok(Generation {
             ahead: slot.map(Ahead::new),
-            splitter: options.reasoning.map(|tags| splitter(tags, session.model.tokenizer(), prompt)),
+            parter: Parter::new(&options, session.model.tokenizer(), prompt),
             stops: StopMatcher::new(&options.stop)?,
             pending: prompt[cached_tokens..].to_vec(),
             usage: Usage { prompt_tokens: prompt.len(), cached_tokens, ..Usage::default() },
@@ -125,7 +135,7 @@ impl<'a> Generation<'a> {
 
     /// Whether what there is so far ends within the thinking: of a generation that has ended, the answer is missing.
     pub fn is_thinking(&self) -> bool {
-        self.splitter.as_ref().is_some_and(ReasoningSplitter::is_thinking)
+        self.parter.is_thinking()
     }
 
     fn step(&mut self) -> Result<Piece, Error> {
@@ -149,21 +159,22 @@ impl<'a> Generation<'a> {
         }
         self.pending = vec![token];
         self.usage.completion_tokens += 1;
-        // A tag may be a control token, which says nothing in an answer.
-        let is_answer = self.splitter.as_ref().is_none_or(ReasoningSplitter::is_answering);
-        let bytes = if is_answer { tokenizer.token_bytes(token) } else { tokenizer.token_bytes_with_special(token) };
-        let Parted { mut reasoning, answer } = part(&mut self.splitter, self.detokenizer.push(bytes));
-        let step = self.stops.push(&answer);
-        let mut text = step.text.to_owned();
+        let is_spelled = self.parter.wants_special();
+        let bytes = if is_spelled { tokenizer.token_bytes_with_special(token) } else { tokenizer.token_bytes(token) };
+        let mut parts = self.parter.push(self.detokenizer.push(bytes));
+        let step = self.stops.push(&parts.text);
+        parts.text = step.text.to_owned();
         if step.stopped.is_some() {
             self.state = State::Done(FinishReason::Stop);
         } else if self.options.max_tokens == Some(self.usage.completion_tokens) {
             self.state = State::Done(FinishReason::Length);
             let rest = self.flush(FinishReason::Length);
-            reasoning += &rest.reasoning;
-            text += &rest.answer;
+            parts.reasoning += &rest.reasoning;
+            parts.text += &rest.text;
+            parts.calls.extend(rest.calls);
         }
-        Ok(Piece { token: Some(token), text, reasoning, logprobs })
+        let Parts { reasoning, text, calls } = parts;
+        Ok(Piece { token: Some(token), text, reasoning, calls, logprobs })
     }
 
     /// Runs what is pending, and chooses the next token; `None` when cancelled.
@@ -183,43 +194,25 @@ impl<'a> Generation<'a> {
     /// Ends without a token; text held back comes out.
     fn end(&mut self, reason: FinishReason) -> Piece {
         self.state = State::Done(reason);
-        let Parted { reasoning, answer } = self.flush(reason);
-        Piece { text: answer, reasoning, ..Piece::default() }
+        let Parts { reasoning, text, calls } = self.flush(reason);
+        Piece { token: None, text, reasoning, calls, logprobs: None }
     }
 
     /// The rest of the text: it can no longer become a stop string. A character that was cut off in the middle is left
     /// out, unless it was the model that ended there.
-    fn flush(&mut self, reason: FinishReason) -> Parted {
+    fn flush(&mut self, reason: FinishReason) -> Parts {
         let rest = self.detokenizer.finish();
-        let mut parted = part(&mut self.splitter, if reason == FinishReason::Stop { rest } else { "" });
-        if let Some(splitter) = &mut self.splitter {
-            let held = splitter.finish();
-            parted.reasoning += &held.reasoning;
-            parted.answer += &held.answer;
-        }
-        let step = self.stops.push(&parted.answer);
-        let mut answer = step.text.to_owned();
+        let mut parts = self.parter.push(if reason == FinishReason::Stop { rest } else { "" });
+        let held = self.parter.finish();
+        parts.reasoning += &held.reasoning;
+        parts.calls.extend(held.calls);
+        let step = self.stops.push(&(parts.text + &held.text));
+        parts.text = step.text.to_owned();
         if step.stopped.is_none() {
-            answer += self.stops.finish();
+            parts.text += self.stops.finish();
         }
-        Parted { answer, ..parted }
+        parts
     }
-}
-
-/// Parts a piece of text; without tags it is all answer.
-fn part(splitter: &mut Option<ReasoningSplitter>, text: &str) -> Parted {
-    match splitter {
-        Some(splitter) => splitter.push(text),
-        None => Parted { answer: text.to_owned(), ..Parted::default() },
-    }
-}
-
-/// A splitter that has seen the prompt's end.
-fn splitter(tags: ReasoningTags, tokenizer: &Tokenizer, prompt: &[u32]) -> ReasoningSplitter {
-    // Tags are shorter than this, whatever tokens spell them.
-    let end = &prompt[prompt.len().saturating_sub(64)..];
-    let bytes: Vec<u8> = end.iter().flat_map(|&token| tokenizer.token_bytes_with_special(token)).copied().collect();
-    ReasoningSplitter::new(tags, &String::from_utf8_lossy(&bytes))
 }
 
 impl Drop for Generation<'_> {
@@ -247,7 +240,7 @@ impl Iterator for Generation<'_> {
                 }
             }
             // The end of a turn that leaves no text is no step of the answer.
-            Ok(piece) if piece.token.is_none() && piece.text.is_empty() && piece.reasoning.is_empty() => return None,
+            Ok(piece) if piece.says_nothing() => return None,
             Ok(_) => {}
         }
         Some(piece)

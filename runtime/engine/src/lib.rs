@@ -39,6 +39,7 @@ mod inputs;
 mod model;
 mod options;
 mod pages;
+mod parts;
 mod placement;
 mod prompt;
 mod runner;
@@ -72,6 +73,5 @@ pub use silhak_gpu::{AdapterInfo, GpuError, adapters};
 pub use silhak_model::{Error as ModelError, GpuLayers, HyperParams, architectures};
 pub use silhak_ops::{Error as BackendError, KernelTime};
 pub use silhak_text::{
-    AnswerPiece, DateTime, Message, ReasoningTags, Special, Tokenizer, TokenizerError, ToolCall, ToolCallError,
-    ToolCallFormat, ToolCallSplitter,
+    DateTime, Message, ReasoningTags, Special, Tokenizer, TokenizerError, ToolCall, ToolCallError, ToolCallFormat,
 };

@@ -159,8 +159,10 @@ impl Model {
         self.shared.reasoning_tags
     }
 
-    /// How the model writes that it calls a tool; `None` for one that calls none, or in a way that is not known. A
-    /// [`ToolCallSplitter`](crate::ToolCallSplitter) parts calls from what [`Piece::text`](crate::Piece::text) says.
+    /// How the model writes that it calls a tool; `None` for one that calls none, or in a way that is not known.
+    /// [`GenerateOptions::tool_calls`] takes it.
+    ///
+    /// [`GenerateOptions::tool_calls`]: crate::GenerateOptions::tool_calls
     pub fn tool_call_format(&self) -> Option<ToolCallFormat> {
         self.shared.tool_call_format
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use silhak_cpu::Isa;
 use silhak_model::GpuLayers;
-use silhak_text::ReasoningTags;
+use silhak_text::{ReasoningTags, ToolCallFormat};
 
 use crate::{CancelToken, Device, SamplingOptions};
 
@@ -114,6 +114,9 @@ pub struct GenerateOptions {
     /// Parts the thinking that a model marks so from its answer, and keeps it apart in [`crate::Piece`]. Stop strings count in
     /// the answer alone.
     pub reasoning: Option<ReasoningTags>,
+    /// Parts the calls of tools that a model writes so from its answer, and gives them in [`crate::Piece`]; what is within the
+    /// thinking is no call. Stop strings do not count in calls.
+    pub tool_calls: Option<ToolCallFormat>,
     /// Reports the log-probability of each token, and of this many most likely ones.
     pub logprobs: Option<usize>,
     /// Goes on where the model ends its turn, for benchmarks.
