@@ -1,4 +1,4 @@
-//! Chat templates against Python's Jinja2: see `template_oracle.py` for how the expected outputs
+//! Chat templates against Python's Jinja2: see `template_oracle.py` and `template_vectors.py` for how the expected outputs
 //! were made.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking and says what it skipped")]
@@ -38,8 +38,8 @@ struct Case {
     options: RenderOptions,
 }
 
-fn cases(bos: Option<String>, eos: Option<String>) -> Vec<Case> {
-    let all = data("template-cases.json");
+fn cases(file: &str, bos: Option<String>, eos: Option<String>) -> Vec<Case> {
+    let all = data(file);
     let now = DateTime::from_unix(all["now"].as_i64().unwrap(), 0);
     let cases = all["cases"].as_array().unwrap().iter().map(|case| {
         let conversation = &all["conversations"][case["conversation"].as_str().unwrap()];
@@ -102,7 +102,7 @@ fn published_templates_render_as_jinja2_renders_them() {
         return skip("templates", &why);
     };
     let expected: Map<String, Value> = serde_json::from_str(&expected).unwrap();
-    let cases = cases(Some("<s>".into()), Some("</s>".into()));
+    let cases = cases("template-cases.json", Some("<s>".into()), Some("</s>".into()));
     let mut failed = Vec::new();
     for (name, expected) in &expected {
         let source = std::fs::read_to_string(folder.join(name)).unwrap();
@@ -141,6 +141,24 @@ fn published_templates_tell_how_tools_are_called() {
 }
 
 #[test]
+fn our_templates_of_korean_models_render_as_transformers_renders_them() {
+    let cases = cases("korean-cases.json", None, None);
+    let vectors = data("template-vectors.json");
+    let mut failed = Vec::new();
+    for (name, expected) in vectors.as_object().unwrap() {
+        let source = ["src/template/builtin", "tests/data/korean"].into_iter().find_map(|folder| {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(format!("{name}.jinja"));
+            std::fs::read_to_string(path).ok()
+        });
+        let differences = differences(&source.unwrap(), &cases, expected.as_array().unwrap());
+        if !differences.is_empty() {
+            failed.push(format!("{name}: {}", differences.join("\n")));
+        }
+    }
+    assert!(failed.is_empty(), "{}", failed.join("\n\n"));
+}
+
+#[test]
 fn the_language_behaves_as_jinja2_does() {
     let cases = data("template-features.json");
     let options = RenderOptions {
@@ -171,7 +189,7 @@ fn the_templates_of_model_files_render_as_jinja2_renders_them() {
         let source = file.metadata().str("tokenizer.chat_template").unwrap();
         let golden = data(&format!("template-{name}.json"));
         let token = |key: &str| golden[key].as_str().map(str::to_owned);
-        let cases = cases(token("bos_token"), token("eos_token"));
+        let cases = cases("template-cases.json", token("bos_token"), token("eos_token"));
         let differences = differences(source, &cases, golden["expected"].as_array().unwrap());
         assert!(differences.is_empty(), "{name}: {}", differences.join("\n"));
     }

@@ -1,5 +1,6 @@
 //! Chat templates: from messages to the prompt a model was trained on.
 
+mod builtin;
 mod clock;
 mod error;
 mod jinja;
@@ -120,6 +121,21 @@ impl Default for RenderOptions {
 }
 
 impl ChatTemplate {
+    /// The source of a template for a file that has none, if one is known for its `general.architecture`. Models of one
+    /// architecture may speak differently: `has_token` tells whether the vocabulary has a special token, and there is no
+    /// template for a model that lacks those it would need.
+    ///
+    /// ```
+    /// use silhak_text::ChatTemplate;
+    ///
+    /// let source = ChatTemplate::builtin("exaone4", |token| token == "[|endofturn|]").unwrap();
+    /// assert!(ChatTemplate::parse(source).is_ok());
+    /// assert!(ChatTemplate::builtin("exaone4", |_| false).is_none());
+    /// ```
+    pub fn builtin(architecture: &str, has_token: impl Fn(&str) -> bool) -> Option<&'static str> {
+        builtin::find(architecture, has_token)
+    }
+
     /// Reads a template.
     ///
     /// # Errors
