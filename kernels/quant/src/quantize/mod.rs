@@ -2,7 +2,10 @@
 //!
 //! A format fixes what a block means, not how its scales are chosen. Here they are chosen by search:
 //! several scales around the one that just reaches the greatest value are tried, each is refitted to the
-//! rounded quants by least squares, and the one of least error *as it will be decoded* is kept.
+//! rounded quants by least squares, and the one of least error *as it will be decoded* is kept. Errors of
+//! great values count for more than those of small ones: a plain least-squares fit clips the few great
+//! values of a block for the sake of the many, and answers of models suffer from that more than they gain
+//! (`docs/performance.md`, "What quantizers lose", has the figures).
 
 mod affine;
 mod fit;
@@ -10,6 +13,8 @@ mod iq;
 mod k;
 mod legacy;
 mod two_level;
+
+use std::array;
 
 use half::{bf16, f16};
 
@@ -23,7 +28,8 @@ pub(crate) const MAX_MAGNITUDE: f32 = 65504.0;
 /// The longest block of any format.
 const MAX_BLOCK_LEN: usize = 256;
 
-/// Encodes `values` into `out`, with the least squared error that the search finds.
+/// Encodes `values` into `out`, with the least squared error that the search finds. The error of a value `x`
+/// counts `sqrt(m + x²)`, where `m` is the mean square of its block.
 ///
 /// Every block is encoded by itself, so threads may share a tensor between them at any block border.
 ///
@@ -39,8 +45,8 @@ pub fn quantize(format: Format, values: &[f32], out: &mut [u8]) -> Result<(), Er
     encode_tensor(format, values, out, &weights[..format.block_len()])
 }
 
-/// Encodes `values`, rows of `row_len`, into `out`, counting the squared error of column `c` with the
-/// weight `importance[c]`.
+/// Encodes `values`, rows of `row_len`, into `out`, counting the squared error of column `c`
+/// `importance[c]` times what [`quantize`] counts it.
 ///
 /// The weights say how much each input of a matrix matters, such as the mean square of the activations
 /// that meet it; only their ratios count. They change nothing for F32, F16, BF16 and
@@ -124,9 +130,23 @@ fn each<const N: usize, B: Encode<N>>(values: &[f32], weights: &[f32], out: &mut
     let (values, _) = values.as_chunks::<N>();
     let weights = weights.as_chunks::<N>().0.iter().cycle();
     for ((x, w), out) in values.iter().zip(weights).zip(out.chunks_exact_mut(size_of::<B>())) {
-        out.copy_from_slice(bytemuck::bytes_of(&B::encode(x, w)));
+        out.copy_from_slice(bytemuck::bytes_of(&B::encode(x, &weigh(x, w))));
     }
     Ok(())
+}
+
+/// How much the squared errors of a block count, where `w` is the importance of its columns.
+fn weigh<const N: usize>(x: &[f32; N], w: &[f32; N]) -> [f32; N] {
+    let greatest = x.iter().fold(0.0, |greatest: f32, x| greatest.max(x.abs()));
+    if greatest == 0.0 {
+        return *w;
+    }
+    // Relative to the greatest, whose own square may be too small for a float.
+    let squares = x.map(|x| (x / greatest) * (x / greatest));
+    let mean = fit::sum(squares) / N as f32;
+    let mut weights = array::from_fn(|i| w[i] * (mean + squares[i]).sqrt());
+    scale_to_one(&mut weights);
+    weights
 }
 
 fn floats<const N: usize>(values: &[f32], out: &mut [u8], convert: impl Fn(f32) -> [u8; N]) {
