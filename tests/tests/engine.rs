@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, json};
 use silhak::cpu::Isa;
-use silhak::gguf::Value;
+use silhak::gguf::{Array, StringArray, Value};
 use silhak::{
     CancelToken, ChatOptions, Device, Error, FinishReason, GenerateOptions, LoadOptions, Message, Model, ModelFile,
     SamplingOptions, Special, architectures,
@@ -17,7 +17,7 @@ use silhak_ops::cases::Random;
 use silhak_quant::Format;
 use silhak_tests::Distance;
 use silhak_tests::tiny::{Tensor, Tiny};
-use silhak_text::ToolCall;
+use silhak_text::{ReasoningTags, ToolCall, ToolCallFormat};
 use tempfile::TempDir;
 use tracing::Level;
 
@@ -368,6 +368,33 @@ fn the_devices_agree_on_scaled_rope() {
             }
         }
     }
+}
+
+/// A file without a template, as the makers' converters leave some, speaks by Silhak's own if its tokens show what it is.
+#[test]
+fn models_without_a_template_get_the_built_in_one() {
+    let with_end = |end: &str| {
+        TinyFile::edited(&Tiny::new("exaone4"), |metadata, _| {
+            metadata.remove("tokenizer.chat_template");
+            let Some(Value::Array(Array::String(tokens))) = metadata.get_mut("tokenizer.ggml.tokens") else {
+                panic!("no tokens");
+            };
+            let renamed = tokens.iter().map(|token| if token == "<|im_end|>" { end } else { token });
+            *tokens = StringArray::new(renamed).unwrap();
+        })
+    };
+    let messages = [Message::user("안녕하세요")];
+    let file = with_end("[|endofturn|]");
+    let model = file.load(|_| ());
+    let prompt = model.chat_prompt(&messages, &ChatOptions::default()).unwrap();
+    assert_eq!(model.tokenizer().decode(&prompt), "[|user|]\n안녕하세요\n[|assistant|]\n<think>\n\n</think>\n\n");
+    assert!(prompt.contains(&model.tokenizer().id_of("[|endofturn|]").unwrap()));
+    assert_eq!(model.reasoning_tags(), Some(ReasoningTags::THINK));
+    assert_eq!(model.tool_call_format(), Some(ToolCallFormat::Hermes));
+
+    let unknown = with_end("<end>");
+    let error = unknown.load(|_| ()).chat_prompt(&messages, &ChatOptions::default()).unwrap_err();
+    assert!(matches!(error, Error::NoTemplate), "{error}");
 }
 
 /// Special tokens that a user types stay text: they cannot end the user's turn.

@@ -134,7 +134,7 @@ fn thinking_is_parted_from_the_answer() {
     };
     let (_, whole, _) = generate(&prompt, None, 200, &[]);
     let (first, second) = whole.strip_prefix('①').unwrap().split_once('②').unwrap();
-    let tags = Some(ReasoningTags { open: "①", close: "②" });
+    let tags = Some(ReasoningTags { open: "①", close: "②", answer: "" });
     assert_eq!(generate(&prompt, tags, 200, &[]), (first.to_owned(), second.to_owned(), false));
     // A stop string counts in the answer alone; both paragraphs begin with a word that stands there.
     let (reasoning, answer, _) = generate(&prompt, tags, 200, &["국"]);

@@ -5,7 +5,7 @@ use std::path::Path;
 use silhak_gguf::Gguf;
 use silhak_text::{ChatTemplate, ReasoningTags, Tokenizer, ToolCallFormat};
 
-use crate::{Error, vocab};
+use crate::{Error, TemplateSource, vocab};
 
 /// A model file whose metadata, tensors and forward pass have been checked; no weight has been read.
 #[derive(Debug)]
@@ -38,21 +38,23 @@ impl ModelFile {
         vocab::tokenizer(self.gguf.metadata(), pre)
     }
 
-    /// The chat template, if the file has one.
+    /// The chat template: the file's own, or else one that Silhak has for the model.
+    pub fn template_source(&self) -> Result<Option<TemplateSource<'_>>, Error> {
+        TemplateSource::of(self.gguf.metadata())
+    }
+
+    /// The chat template, read.
     pub fn chat_template(&self) -> Result<Option<ChatTemplate>, Error> {
-        let source = self.gguf.metadata().opt_str("tokenizer.chat_template")?;
-        Ok(source.map(ChatTemplate::parse).transpose()?)
+        Ok(self.template_source()?.map(|source| ChatTemplate::parse(source.text)).transpose()?)
     }
 
     /// How the model marks its thinking, if the chat template shows that it thinks.
     pub fn reasoning_tags(&self) -> Result<Option<ReasoningTags>, Error> {
-        let source = self.gguf.metadata().opt_str("tokenizer.chat_template")?;
-        Ok(source.and_then(ReasoningTags::of_template))
+        Ok(self.template_source()?.and_then(|source| ReasoningTags::of_template(source.text)))
     }
 
     /// How the model writes that it calls a tool, if the chat template shows that it does.
     pub fn tool_call_format(&self) -> Result<Option<ToolCallFormat>, Error> {
-        let source = self.gguf.metadata().opt_str("tokenizer.chat_template")?;
-        Ok(source.and_then(ToolCallFormat::of_template))
+        Ok(self.template_source()?.and_then(|source| ToolCallFormat::of_template(source.text)))
     }
 }

@@ -46,6 +46,7 @@ mod runner;
 mod sampling;
 mod score;
 mod session;
+mod template;
 mod vocab;
 
 pub use cancel::CancelToken;
@@ -64,6 +65,7 @@ pub use prompt::ChatOptions;
 pub use sampling::{Logprobs, RecommendedSampling, SamplingOptions, TokenLogprob};
 pub use score::Divergence;
 pub use session::Session;
+pub use template::TemplateSource;
 pub use vocab::tokenizer;
 
 pub use silhak_cpu as cpu;

@@ -7,19 +7,26 @@ pub struct ReasoningTags {
     pub open: &'static str,
     /// What it ends with; the answer comes behind it.
     pub close: &'static str,
+    /// What the answer begins with, and is no part of it; empty where answers are not marked.
+    pub answer: &'static str,
 }
 
 impl ReasoningTags {
     /// EXAONE 4.0 and 4.5, HyperCLOVA X Think 32B, and most others.
-    pub const THINK: ReasoningTags = ReasoningTags { open: "<think>", close: "</think>" };
+    pub const THINK: ReasoningTags = ReasoningTags { open: "<think>", close: "</think>", answer: "" };
 
     /// EXAONE Deep.
-    pub const THOUGHT: ReasoningTags = ReasoningTags { open: "<thought>", close: "</thought>" };
+    pub const THOUGHT: ReasoningTags = ReasoningTags { open: "<thought>", close: "</thought>", answer: "" };
 
     /// HyperCLOVA X Think 14B: the assistant speaks twice, first as `assistant/think`. Behind the second `assistant` comes a
     /// line break and the answer, or ` -> tool/function_call`.
     pub const ROLE_SWITCH: ReasoningTags =
-        ReasoningTags { open: "/think\n", close: "<|im_end|>\n<|im_start|>assistant" };
+        ReasoningTags { open: "/think\n", close: "<|im_end|>\n<|im_start|>assistant", answer: "" };
+
+    /// Solar Open: messages of their own, the one marked as thinking, the other as content. Calls of tools come instead of
+    /// content.
+    pub const MESSAGES: ReasoningTags =
+        ReasoningTags { open: "<|think|>", close: "<|end|><|begin|>assistant", answer: "<|content|>" };
 
     /// The tags that a chat template writes or looks for; `None` for a model that does not think.
     ///
@@ -31,7 +38,12 @@ impl ReasoningTags {
     /// ```
     pub fn of_template(source: &str) -> Option<ReasoningTags> {
         // What Naver's template says beside a role is not a tag that others have by chance.
-        let marks = [("assistant/think", Self::ROLE_SWITCH), ("<thought>", Self::THOUGHT), ("<think>", Self::THINK)];
+        let marks = [
+            ("assistant/think", Self::ROLE_SWITCH),
+            ("<|think|>", Self::MESSAGES),
+            ("<thought>", Self::THOUGHT),
+            ("<think>", Self::THINK),
+        ];
         marks.into_iter().find(|(mark, _)| source.contains(mark)).map(|(_, tags)| tags)
     }
 }
@@ -71,7 +83,16 @@ enum State {
     /// Nothing but white space so far: thinking may still begin.
     Open,
     Thinking,
+    /// The thinking is over or was ruled out, and the mark of an answer may follow.
+    Closed,
     Answering,
+}
+
+impl State {
+    /// Behind the thinking, or where there is none.
+    fn closed(tags: ReasoningTags) -> State {
+        if tags.answer.is_empty() { State::Answering } else { State::Closed }
+    }
 }
 
 impl ReasoningSplitter {
@@ -81,7 +102,7 @@ impl ReasoningSplitter {
         let state = if end.ends_with(tags.open.trim_end()) {
             State::Thinking
         } else if end.ends_with(tags.close.trim_end()) {
-            State::Answering
+            State::closed(tags)
         } else {
             State::Open
         };
@@ -97,6 +118,9 @@ impl ReasoningSplitter {
         }
         if self.state == State::Thinking {
             self.think(&mut parted.reasoning);
+        }
+        if self.state == State::Closed {
+            self.look_for_answer();
         }
         if self.state == State::Answering {
             self.release(self.held.len(), &mut parted.answer);
@@ -129,6 +153,16 @@ impl ReasoningSplitter {
             self.state = State::Thinking;
             self.skips_breaks = true;
         } else if !self.tags.open.starts_with(begun) {
+            self.state = State::closed(self.tags);
+        }
+    }
+
+    fn look_for_answer(&mut self) {
+        let begun = self.held.trim_start();
+        if let Some(rest) = begun.strip_prefix(self.tags.answer) {
+            self.held = rest.to_owned();
+            self.state = State::Answering;
+        } else if !self.tags.answer.starts_with(begun) {
             self.state = State::Answering;
         }
     }
@@ -137,7 +171,7 @@ impl ReasoningSplitter {
         if let Some(at) = self.held.find(self.tags.close) {
             self.release(at, reasoning);
             self.held.drain(..self.tags.close.len());
-            self.state = State::Answering;
+            self.state = State::closed(self.tags);
             self.skips_breaks = true;
         } else {
             self.release(self.held.len() - tail_in_common(&self.held, self.tags.close), reasoning);
@@ -178,9 +212,10 @@ mod tests {
 
     #[test]
     fn wherever_pieces_end_the_parts_are_the_same() {
-        const TAGS: [ReasoningTags; 3] = [ReasoningTags::THINK, ReasoningTags::THOUGHT, ReasoningTags::ROLE_SWITCH];
+        const TAGS: [ReasoningTags; 4] =
+            [ReasoningTags::THINK, ReasoningTags::THOUGHT, ReasoningTags::ROLE_SWITCH, ReasoningTags::MESSAGES];
         for tags in TAGS {
-            let ReasoningTags { open, close } = tags;
+            let ReasoningTags { open, close, answer: mark } = tags;
             for (prompt, text, reasoning, answer, thinking) in [
                 ("[|assistant|]\n", format!("{open}\n생각 < 1{close}\n\n답"), "생각 < 1", "답", false),
                 ("x", "답만 있다".to_owned(), "", "답만 있다", false),
@@ -193,6 +228,9 @@ mod tests {
                 (&*format!("x{open}"), format!("생각{close}답"), "생각", "답", false),
                 (&*format!("x{open}\n"), format!("\n생각{close}\n답"), "생각", "답", false),
                 (&*format!("x{open}\n\n{close}\n\n"), "답".to_owned(), "", "답", false),
+                ("x", format!("{mark}답만 있다"), "", "답만 있다", false),
+                ("x", format!("{open}생각{close}{mark}\n답"), "생각", "답", false),
+                (&*format!("x{open}{close}"), format!("{mark}답"), "", "답", false),
             ] {
                 for len in 1..8 {
                     let expected = (reasoning.to_owned(), answer.to_owned(), thinking);
@@ -222,6 +260,7 @@ mod tests {
             Some(ReasoningTags::ROLE_SWITCH)
         );
         assert_eq!(ReasoningTags::of_template("{{ '<think>\n' }}"), Some(ReasoningTags::THINK));
+        assert_eq!(ReasoningTags::of_template("{{ '<|begin|>assistant<|think|>' }}"), Some(ReasoningTags::MESSAGES));
         assert_eq!(ReasoningTags::of_template("{{ '<|im_start|>' }}"), None);
     }
 }

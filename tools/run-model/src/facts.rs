@@ -1,8 +1,8 @@
 //! What a model file says of itself. Needs no architecture to be known.
 
 use serde::Serialize;
-use silhak::RecommendedSampling;
 use silhak::gguf::{Gguf, Metadata};
+use silhak::{RecommendedSampling, TemplateSource};
 
 /// The facts that people ask for, as `show --json` prints them.
 #[derive(Debug, Serialize)]
@@ -19,8 +19,10 @@ pub(crate) struct Facts {
     pub(crate) context_length: Option<u64>,
     /// Element types, the one with most bytes first.
     pub(crate) types: Vec<TypeShare>,
-    /// Whether it has a chat template.
+    /// Whether it has a chat template, or Silhak has one for it.
     pub(crate) chat_template: bool,
+    /// Whether that one is Silhak's.
+    pub(crate) builtin_template: bool,
     /// `general.license`, or its long name.
     pub(crate) licence: Option<String>,
     /// How it is best sampled, as far as the file or the maker's model card says.
@@ -80,6 +82,7 @@ impl Facts {
         let metadata = gguf.metadata();
         let text = |key: &str| string(metadata, key);
         let architecture = text("general.architecture");
+        let template = TemplateSource::of(metadata).ok().flatten();
         let length = architecture.as_ref().map(|name| format!("{name}.context_length"));
         Self {
             title: text("general.name"),
@@ -87,7 +90,8 @@ impl Facts {
             parameters: gguf.tensors().iter().map(|tensor| tensor.n_elements() as u64).sum(),
             context_length: length.and_then(|key| metadata.opt_u64(&key).ok().flatten()),
             types: types(gguf),
-            chat_template: text("tokenizer.chat_template").is_some(),
+            chat_template: template.is_some(),
+            builtin_template: template.is_some_and(|template| template.is_builtin),
             licence: text("general.license.name").or_else(|| text("general.license")),
             sampling: Sampling::of(metadata),
             architecture,
@@ -141,6 +145,7 @@ mod tests {
             context_length: None,
             types,
             chat_template: false,
+            builtin_template: false,
             sampling: Sampling::default(),
             licence: None,
         };

@@ -20,13 +20,23 @@ pub(crate) enum Think {
 impl Think {
     /// The variables by which the makers' templates are told.
     pub(crate) fn variables(self) -> Map<String, Value> {
-        let names: &[(&str, bool)] = match self {
-            Think::Auto => &[],
-            // EXAONE and most others; HyperCLOVA X Think 32B; its 14B.
-            Think::On => &[("enable_thinking", true), ("thinking", true), ("force_reasoning", true)],
-            Think::Off => &[("enable_thinking", false), ("thinking", false), ("skip_reasoning", true)],
+        // EXAONE and most others; HyperCLOVA X Think 32B; its 14B; Solar Open.
+        let names = |on: bool| {
+            let own_of_14b = if on { "force_reasoning" } else { "skip_reasoning" };
+            let effort = if on { "high" } else { "low" };
+            [
+                ("enable_thinking", on.into()),
+                ("thinking", on.into()),
+                (own_of_14b, true.into()),
+                ("reasoning_effort", effort.into()),
+            ]
         };
-        names.iter().map(|&(name, value)| (name.to_owned(), Value::Bool(value))).collect()
+        let variables = match self {
+            Think::Auto => None,
+            Think::On => Some(names(true)),
+            Think::Off => Some(names(false)),
+        };
+        variables.into_iter().flatten().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }
 

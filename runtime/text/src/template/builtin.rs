@@ -90,7 +90,7 @@ mod tests {
                 "glm4moe",
                 &["<|begin|>", "<|content|>", "<|calls|>"],
                 "{#- Solar Open",
-                None,
+                Some(ReasoningTags::MESSAGES),
                 Some(ToolCallFormat::Solar),
             ),
         ] {

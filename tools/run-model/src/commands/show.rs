@@ -71,7 +71,7 @@ fn of_file(facts: &Facts, bytes: Option<u64>, lang: Lang) -> Vec<[String; 2]> {
     add(parameters, Some(output::count(facts.parameters)));
     add(context, facts.context_length.map(|n| n.to_string()));
     add(types, Some(facts.mix()));
-    add(template, Some(lang.yes_or_no(facts.chat_template).to_owned()));
+    add(template, Some(lang.has_template(facts.chat_template, facts.builtin_template).to_owned()));
     add(sampling, facts.sampling.flags());
     add(licence, facts.licence.clone());
     rows

@@ -57,12 +57,15 @@ impl Lang {
         }
     }
 
-    pub(crate) fn yes_or_no(self, yes: bool) -> &'static str {
-        match (self, yes) {
-            (Ko, true) => "있음",
-            (Ko, false) => "없음",
-            (En, true) => "yes",
-            (En, false) => "no",
+    /// Whether there is a chat template, and whether it is one of Silhak's own.
+    pub(crate) fn has_template(self, has: bool, builtin: bool) -> &'static str {
+        match (self, has, builtin) {
+            (Ko, true, false) => "있음",
+            (Ko, true, true) => "내장",
+            (Ko, false, _) => "없음",
+            (En, true, false) => "yes",
+            (En, true, true) => "built in",
+            (En, false, _) => "no",
         }
     }
 
