@@ -7,6 +7,7 @@ mod checks;
 mod fetch;
 mod folders;
 mod gpu_matrix;
+mod models;
 mod oracle;
 mod process;
 mod python;
@@ -29,6 +30,8 @@ enum Command {
     Fetch(fetch::Options),
     /// Run the GPU tests on several Vulkan drivers, and write docs/gpu-matrix.md
     GpuMatrix(gpu_matrix::Options),
+    /// Write docs/models.md and docs/models.ko.md
+    Models,
     /// Compare with ggml and llama.cpp (needs CMake and libclang)
     Oracle(oracle::Options),
 }
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Command::Test(options) => checks::run(&options),
         Command::Fetch(options) => fetch::run(&options),
         Command::GpuMatrix(options) => gpu_matrix::run(&options),
+        Command::Models => models::run(),
         Command::Oracle(options) => oracle::run(&options),
     };
     match outcome {
