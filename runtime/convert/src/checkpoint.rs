@@ -12,6 +12,7 @@ use safetensors::tensor::Metadata;
 
 use crate::Error;
 use crate::config::Config;
+use crate::fp8::{Scales, from_e4m3};
 
 /// All tensors, by name.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub(crate) struct Tensor {
     dtype: Dtype,
     /// The slowest dimension first.
     pub(crate) shape: Vec<usize>,
+    /// Those of 8-bit floats.
+    scales: Option<Scales>,
 }
 
 impl Tensor {
@@ -56,6 +59,9 @@ impl Tensor {
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 
+/// What makers take who do not say.
+const FP8_BLOCK: [usize; 2] = [128, 128];
+
 /// The format's own bound on its header.
 const MAX_HEADER: u64 = 100_000_000;
 
@@ -66,6 +72,7 @@ impl Checkpoint {
         for name in shard_names(folder)? {
             checkpoint.add(&folder.join(name))?;
         }
+        checkpoint.find_scales(folder)?;
         Ok(checkpoint)
     }
 
@@ -90,7 +97,7 @@ impl Checkpoint {
     /// Values of consecutive rows, as float32.
     pub(crate) fn read(&self, tensor: &Tensor, rows: Range<usize>, out: &mut Vec<f32>) -> Result<(), Error> {
         let Shard { path, file } = &self.files[tensor.shard];
-        let value_bytes = tensor.dtype.bitsize() / 8;
+        let (value_bytes, begin) = (tensor.dtype.bitsize() / 8, out.len());
         let row_bytes = tensor.cols() * value_bytes;
         let mut bytes = vec![0; rows.len() * row_bytes];
         let start = tensor.start + (rows.start * row_bytes) as u64;
@@ -99,7 +106,38 @@ impl Checkpoint {
             Dtype::F32 => extend(out, &bytes, f32::from_le_bytes),
             Dtype::F16 => extend(out, &bytes, |b| f16::from_le_bytes(b).to_f32()),
             Dtype::BF16 => extend(out, &bytes, |b| bf16::from_le_bytes(b).to_f32()),
+            Dtype::F8_E4M3 => extend(out, &bytes, |[b]| from_e4m3(b)),
             other => return Err(Error::Dtype { path: path.clone(), found: format!("{other:?}") }),
+        }
+        if let Some(scales) = &tensor.scales {
+            scales.apply(rows, tensor.cols(), &mut out[begin..]);
+        }
+        Ok(())
+    }
+
+    /// Puts the scales of 8-bit floats with what they scale: beside `X.weight`, makers have `X.weight_scale_inv` (by which it
+    /// is multiplied, whatever the name says) or `X.weight_scale`. What they scale activations by is of no use here.
+    fn find_scales(&mut self, folder: &Path) -> Result<(), Error> {
+        let is_fp8 = |(name, tensor): (&String, &Tensor)| (tensor.dtype == Dtype::F8_E4M3).then(|| name.clone());
+        let names: Vec<String> = self.tensors.iter().filter_map(is_fp8).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let block = fp8_block(&Config::read_optional(&folder.join("config.json"))?)?;
+        for name in names {
+            let found = ["_scale_inv", "_scale"].iter().find_map(|end| self.tensors.remove(&format!("{name}{end}")));
+            let tensor = found.ok_or_else(|| Error::MissingTensor { name: format!("{name}_scale") })?;
+            let mut values = Vec::new();
+            self.read(&tensor, 0..tensor.rows(), &mut values)?;
+            if let Some(module) = name.strip_suffix(".weight") {
+                self.tensors.remove(&format!("{module}.input_scale"));
+            }
+            if let Some(scaled) = self.tensors.get_mut(&name) {
+                let scales = Scales::new(values, &tensor.shape, &scaled.shape, block);
+                let wrong =
+                    || Error::Scales { name: name.clone(), shape: scaled.shape.clone(), found: tensor.shape.clone() };
+                scaled.scales = Some(scales.ok_or_else(wrong)?);
+            }
         }
         Ok(())
     }
@@ -128,7 +166,8 @@ impl Checkpoint {
                     "tensor '{name}' lies at {begin} to {end}, which is not its size or place"
                 )));
             }
-            let tensor = Tensor { shard, start: data + begin as u64, dtype: info.dtype, shape: info.shape.clone() };
+            let (start, shape) = (data + begin as u64, info.shape.clone());
+            let tensor = Tensor { shard, start, dtype: info.dtype, shape, scales: None };
             if self.tensors.insert(name.clone(), tensor).is_some() {
                 return Err(broken(format!("tensor '{name}' is in another file, too")));
             }
@@ -157,6 +196,21 @@ fn shard_names(folder: &Path) -> Result<BTreeSet<String>, Error> {
             Ok(name.ok_or_else(wrong)?.to_owned())
         })
         .collect()
+}
+
+/// Rows and columns of values that share a scale, where neither all nor those of a row do.
+fn fp8_block(config: &Config) -> Result<[usize; 2], Error> {
+    let Some(quantization) = config.inside("quantization_config") else {
+        return Ok(FP8_BLOCK);
+    };
+    let Some(block) = quantization.get("weight_block_size") else {
+        return Ok(FP8_BLOCK);
+    };
+    let sizes: Option<Vec<usize>> = block.as_array().and_then(|sizes| {
+        sizes.iter().map(|size| size.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|&n| n > 0)).collect()
+    });
+    let wrong = || quantization.wrong("weight_block_size", "two whole numbers, rows and columns");
+    sizes.and_then(|sizes| sizes.try_into().ok()).ok_or_else(wrong)
 }
 
 fn extend<const N: usize>(out: &mut Vec<f32>, bytes: &[u8], convert: impl Fn([u8; N]) -> f32) {

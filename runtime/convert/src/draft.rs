@@ -277,12 +277,13 @@ fn format(mix: Mix, name: &str, shape: &[usize], outline: &Outline) -> Format {
     }
 }
 
-/// Nothing is lost: matrices stay as the checkpoint has them.
+/// Nothing is lost: matrices stay as the checkpoint has them. GGUF has no 8-bit floats; scaled, they are nearer to BF16 than they
+/// ever were to what they were made from.
 fn mix_of_source(checkpoint: &Checkpoint) -> Mix {
     let widest = checkpoint.names().filter_map(|name| checkpoint.get(name)).max_by_key(|t| t.rows() * t.cols());
     match widest.map(Tensor::dtype) {
         Some(Dtype::F16) => Mix::F16,
-        Some(Dtype::BF16) => Mix::Bf16,
+        Some(Dtype::BF16 | Dtype::F8_E4M3) => Mix::Bf16,
         _ => Mix::F32,
     }
 }

@@ -62,12 +62,24 @@ pub enum Error {
         reason: String,
     },
     /// Weights in a type that cannot be read.
-    #[error("'{}' has weights of type {found}: expected BF16, F16 or F32; take the maker's unquantized model", .path.display())]
+    #[error("'{}' has weights of type {found}: expected BF16, F16, F32 or F8_E4M3; take the maker's unquantized model", .path.display())]
     Dtype {
         /// The file.
         path: PathBuf,
         /// The type.
         found: String,
+    },
+    /// Scales of 8-bit floats that do not fit what they scale.
+    #[error(
+        "tensor '{name}' of shape {shape:?}: expected a scale for all, for each row or for each block of the configuration's weight_block_size, found scales of shape {found:?}; take the maker's model in BF16"
+    )]
+    Scales {
+        /// What they scale.
+        name: String,
+        /// Its shape, the slowest dimension first.
+        shape: Vec<usize>,
+        /// That of the scales.
+        found: Vec<usize>,
     },
     /// The model's class needs a tensor that is not there.
     #[error("tensor '{name}' is missing; is every file of the model there?")]

@@ -28,6 +28,7 @@ mod convert;
 mod draft;
 mod error;
 mod families;
+mod fp8;
 mod importance;
 mod output;
 mod quantize;

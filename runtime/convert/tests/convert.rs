@@ -171,12 +171,88 @@ fn the_text_part_of_a_larger_model_is_found() {
         };
         *tensors = std::mem::take(tensors).into_iter().map(inside).collect();
     });
-    let (found, expected) = (bytes(folder.path(), &Options::default()), bytes(&fixture(NAME), &Options::default()));
+    assert_same_tensors(bytes(folder.path(), &Options::default()), bytes(&fixture(NAME), &Options::default()));
+}
+
+fn assert_same_tensors(found: Vec<u8>, expected: Vec<u8>) {
     let (found, expected) = (Gguf::parse(found.into()).unwrap(), Gguf::parse(expected.into()).unwrap());
     assert_eq!(found.tensors().len(), expected.tensors().len());
     for (found_tensor, tensor) in found.tensors().iter().zip(expected.tensors()) {
         assert_eq!((found_tensor.name(), found.data(found_tensor)), (tensor.name(), expected.data(tensor)));
     }
+}
+
+/// From the shape of a matrix to that of its scales.
+type ScalesShape = fn(&[usize]) -> Vec<usize>;
+
+/// 8-bit floats with a scale for all, for each row and for each block are the floats that they stand for.
+#[test]
+fn floats_of_8_bits_are_scaled() {
+    const BLOCK: [usize; 2] = [24, 10];
+    let options = Options { mix: Some(Mix::F32), ..Options::default() };
+    let is_scaled = |name: &str| name.contains("_proj.weight");
+    let kinds: [ScalesShape; 3] =
+        [|_| vec![], |shape| vec![shape[0], 1], |shape| vec![shape[0].div_ceil(BLOCK[0]), shape[1].div_ceil(BLOCK[1])]];
+    for (kind, end) in kinds.into_iter().zip(["weight_scale", "weight_scale", "weight_scale_inv"]) {
+        let (scaled, plain) = (copy(NAME), copy(NAME));
+        set(scaled.path(), "quantization_config", json!({ "quant_method": "fp8", "weight_block_size": BLOCK }));
+        edit_tensors(plain.path(), |tensors| {
+            for (_, tensor) in tensors.iter_mut().filter(|(name, _)| is_scaled(name)) {
+                let (shape, scales) = (tensor.shape.clone(), kind(&tensor.shape));
+                let (height, width) = match *scales {
+                    [] => (shape[0], shape[1]),
+                    [_, 1] => (1, shape[1]),
+                    _ => BLOCK.into(),
+                };
+                let per_row = shape[1].div_ceil(width);
+                let value = |i: usize| {
+                    let (row, col) = (i / shape[1], i % shape[1]);
+                    e4m3(fp8_byte(i)) * fp8_scale(row / height * per_row + col / width)
+                };
+                let n = shape[0] * shape[1];
+                tensor.data = (0..n).flat_map(|i| value(i).to_le_bytes()).collect();
+                tensor.dtype = safetensors::Dtype::F32;
+            }
+        });
+        edit_tensors(scaled.path(), |tensors| {
+            let names: Vec<String> = tensors.keys().filter(|name| is_scaled(name)).cloned().collect();
+            for name in names {
+                let tensor = tensors.get_mut(&name).unwrap();
+                let n = tensor.shape[0] * tensor.shape[1];
+                (tensor.dtype, tensor.data) = (safetensors::Dtype::F8_E4M3, (0..n).map(fp8_byte).collect());
+                let shape = kind(&tensor.shape);
+                let data = (0..shape.iter().product()).flat_map(|i| fp8_scale(i).to_le_bytes()).collect();
+                let scales = Tensor { dtype: safetensors::Dtype::F32, shape, data };
+                let module = name.strip_suffix("weight").unwrap();
+                tensors.insert(format!("{module}input_scale"), scales.first());
+                tensors.insert(format!("{module}{end}"), scales);
+            }
+        });
+        assert_same_tensors(bytes(scaled.path(), &options), bytes(plain.path(), &options));
+
+        edit_tensors(scaled.path(), |tensors| {
+            let (_, scales) = tensors.iter_mut().find(|(name, _)| name.ends_with(end)).unwrap();
+            scales.shape = vec![2, 1];
+            scales.data = vec![0; 8];
+        });
+        assert_names(&refusal(scaled.path()), &["weight_block_size", "[2, 1]"]);
+    }
+}
+
+/// Any byte but the two that are not numbers.
+fn fp8_byte(i: usize) -> u8 {
+    let byte = (i * 37 + 11) as u8;
+    if byte & 0x7f == 0x7f { 0 } else { byte }
+}
+
+fn fp8_scale(i: usize) -> f32 {
+    1.5 / (1 << (i % 5)) as f32
+}
+
+fn e4m3(byte: u8) -> f32 {
+    let (sign, exponent, mantissa) = (byte >> 7, i32::from(byte >> 3 & 15), f32::from(byte & 7) / 8.0);
+    let magnitude = if exponent == 0 { mantissa / 64.0 } else { (1.0 + mantissa) * 2f32.powi(exponent - 7) };
+    if sign == 0 { magnitude } else { -magnitude }
 }
 
 /// Breaks a folder.
@@ -242,6 +318,13 @@ struct Tensor {
     dtype: safetensors::Dtype,
     shape: Vec<usize>,
     data: Vec<u8>,
+}
+
+impl Tensor {
+    /// Its first value alone, of four bytes.
+    fn first(&self) -> Tensor {
+        Tensor { dtype: self.dtype, shape: vec![], data: self.data[..4].to_vec() }
+    }
 }
 
 impl safetensors::View for &Tensor {
