@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use silhak::{
-    ChatOptions, Device, GenerateOptions, LoadOptions, Message, Model, ModelFile, Piece, ReasoningTags,
+    ChatOptions, Device, GenerateOptions, InputSquares, LoadOptions, Message, Model, ModelFile, Piece, ReasoningTags,
     SamplingOptions, Special,
 };
 use silhak_convert::{Mix, Options, Report, convert};
@@ -178,42 +178,69 @@ fn the_squares_of_inputs_are_those_of_the_reference() {
         let ids = &model.fixture.ids;
         let chunks = [&ids[..100], &ids[100..137], &ids[137..]];
         let found = file.input_squares(&chunks, &LoadOptions::default(), &mut |_| ControlFlow::Continue(())).unwrap();
-        let plan = file.model().plan();
-        let matrices = plan.ops().iter().filter_map(|op| match op {
-            Op::Linear { x, weight, .. } => Some((*x, plan.weight(*weight).name.as_str())),
-            _ => None,
-        });
-        let matrices: Vec<_> = matrices.filter(|(_, name)| name.starts_with("blk.")).collect();
-        assert_eq!(found.len(), matrices.len());
-        let expected = squares_by_the_reference(&file, &chunks, &matrices.iter().map(|(x, _)| *x).collect::<Vec<_>>());
-        for ((_, name), expected) in matrices.iter().zip(&expected) {
-            let found = found.iter().find(|squares| squares.matrix == *name).unwrap();
-            let distance = Distance::between(&found.sums, expected);
-            assert!(distance.max <= 1e-4, "{} {name}: {distance:?}", model.fixture.name);
+        let expected = squares_by_the_reference(&file, &chunks);
+        assert_eq!(found.len(), expected.len());
+        for InputSquares { tensor, sums, counts } in &expected {
+            let found = found.iter().find(|squares| squares.tensor == *tensor).unwrap();
+            assert_eq!(found.counts, *counts, "{} {tensor}", model.fixture.name);
+            let distance = Distance::between(&found.sums, sums);
+            assert!(distance.max <= 1e-4, "{} {tensor}: {distance:?}", model.fixture.name);
         }
     }
 }
 
-fn squares_by_the_reference(file: &ModelFile, chunks: &[&[u32]], values: &[ValueId]) -> Vec<Vec<f32>> {
-    let plan = Arc::new(file.model().plan().with_outputs(values.iter().copied()));
+fn squares_by_the_reference(file: &ModelFile, chunks: &[&[u32]]) -> Vec<InputSquares> {
+    let plan = file.model().plan();
+    let linears = plan.ops().iter().filter_map(|op| match *op {
+        Op::Linear { x, weight, .. } => Some((x, weight, x, 1)),
+        Op::HeadLinear { x, weight, n_heads, .. } => Some((x, weight, x, n_heads)),
+        Op::ExpertLinear { x, weight, chosen, n_experts, .. } => Some((x, weight, chosen, n_experts)),
+        _ => None,
+    });
+    let linears: Vec<_> = linears.filter(|linear| plan.weight(linear.1).name.starts_with("blk.")).collect();
+    let values = values_by_the_reference(file, chunks, linears.iter().flat_map(|linear| [linear.0, linear.2]));
+    let n_tokens = chunks.iter().map(|chunk| chunk.len()).sum::<usize>();
+    let squares = linears.iter().zip(values.chunks_exact(2)).map(|(&(x, weight, chosen, n_matrices), values)| {
+        let n_in = plan.weight(weight).cols;
+        let (mut sums, mut counts) = (vec![0.0; n_matrices * n_in], vec![0; n_matrices]);
+        let width = values[0].len() / n_tokens;
+        for (row, choice) in values[0].chunks(width).zip(values[1].chunks(values[1].len() / n_tokens)) {
+            let experts = &choice[..choice.len() / 2];
+            let matrices: Vec<usize> = match chosen == x {
+                true => (0..n_matrices).collect(),
+                false => experts.iter().map(|&expert| expert as usize).collect(),
+            };
+            for (part, matrix) in matrices.into_iter().enumerate() {
+                let start = if width == n_in { 0 } else { part * n_in };
+                (0..n_in).for_each(|i| sums[matrix * n_in + i] += row[start + i] * row[start + i]);
+                counts[matrix] += 1;
+            }
+        }
+        InputSquares { tensor: plan.weight(weight).name.clone(), sums, counts }
+    });
+    squares.collect()
+}
+
+/// The values in all chunks, one chunk behind the other.
+fn values_by_the_reference(
+    file: &ModelFile,
+    chunks: &[&[u32]],
+    values: impl Iterator<Item = ValueId>,
+) -> Vec<Vec<f32>> {
+    let plan = Arc::new(file.model().plan().with_outputs(values));
     let n_groups = plan.kv_groups().len();
     let kv = KvConfig { page_len: 512, n_pages: vec![1; n_groups], element: KvElement::F32 };
     let config = ExecConfig { kv, max_tokens: 512, max_outputs: 1 };
     let reference = Reference { quantize_activations: false };
     let mut executor = reference.prepare(&plan, file.model().weights(), &config).unwrap();
-    let mut squares: Vec<Vec<f32>> = values.iter().map(|&id| vec![0.0; plan.value(id).width]).collect();
+    let mut all = vec![Vec::new(); plan.outputs().len() - 1];
     for chunk in chunks {
         let mut batch = Batch::new();
         let sequence = batch.add_sequence(vec![vec![Some(Page(0))]; n_groups]);
         chunk.iter().zip(0..).for_each(|(&token, position)| batch.add_token(sequence, token, position, false));
         let mut outputs = vec![Vec::new(); plan.outputs().len()];
         executor.run(&batch, &[], &mut outputs).unwrap();
-        for (squares, values) in squares.iter_mut().zip(&outputs[1..]) {
-            assert_eq!(values.len(), chunk.len() * squares.len());
-            for row in values.chunks_exact(squares.len()) {
-                squares.iter_mut().zip(row).for_each(|(sum, x)| *sum += x * x);
-            }
-        }
+        all.iter_mut().zip(&outputs[1..]).for_each(|(all, values)| all.extend(values));
     }
-    squares
+    all
 }

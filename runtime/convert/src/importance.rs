@@ -15,15 +15,15 @@ pub struct Importance {
     matrices: BTreeMap<String, Matrix>,
 }
 
-/// What met a matrix over a text.
+/// What met the matrices of a tensor over a text: one, or one for each expert or head.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sums {
     /// The tensor's name.
-    pub matrix: String,
-    /// Of each input, the sum of its squares over all tokens: `[n_in]`.
+    pub tensor: String,
+    /// Of each input, the sum of its squares over all tokens: `[n_matrices, n_in]`.
     pub sums: Vec<f32>,
-    /// The tokens.
-    pub n_tokens: u64,
+    /// The tokens that met each matrix.
+    pub counts: Vec<u64>,
 }
 
 /// Where an importance comes from.
@@ -93,18 +93,20 @@ impl Importance {
     ///
     /// # Errors
     /// What the system says.
-    pub fn write(path: &Path, matrices: &[Sums], text: &Text) -> Result<(), Error> {
+    pub fn write(path: &Path, tensors: &[Sums], text: &Text) -> Result<(), Error> {
         let mut writer = Writer::new();
         writer.add("general.type", "imatrix")?;
         writer.add("imatrix.datasets", StringArray::new([&text.name])?)?;
         writer.add("imatrix.chunk_count", text.n_chunks)?;
         writer.add("imatrix.chunk_size", text.chunk_len)?;
         let mut data = Vec::new();
-        for Sums { matrix, sums, n_tokens } in matrices {
-            let count = (*n_tokens as f32).to_le_bytes().to_vec();
-            let sums_bytes = sums.iter().flat_map(|sum| sum.to_le_bytes()).collect();
-            for (end, dims, bytes) in [(SUMS, [sums.len() as u64, 1], sums_bytes), (COUNTS, [1, 1], count)] {
-                let name = format!("{matrix}{end}");
+        for Sums { tensor, sums, counts } in tensors {
+            let n_matrices = counts.len() as u64;
+            let n_in = sums.len() as u64 / n_matrices.max(1);
+            let count_bytes: Vec<u8> = counts.iter().flat_map(|&count| (count as f32).to_le_bytes()).collect();
+            let sum_bytes = sums.iter().flat_map(|sum| sum.to_le_bytes()).collect();
+            for (end, dims, bytes) in [(SUMS, [n_in, n_matrices], sum_bytes), (COUNTS, [1, n_matrices], count_bytes)] {
+                let name = format!("{tensor}{end}");
                 writer.add_tensor(&name, TensorType::F32, &dims)?;
                 data.push((name, bytes));
             }

@@ -26,7 +26,7 @@ pub(crate) fn run(args: &ImatrixArgs, context: &Context) -> anyhow::Result<()> {
     let squares = file.input_squares(&chunks, &options, &mut |done| reading.hear(done as u64, n_chunks as u64));
     drop(reading);
     let n_tokens = (n_chunks * args.chunk as usize) as u64;
-    let sums = |InputSquares { matrix, sums }| Sums { matrix, sums, n_tokens };
+    let sums = |InputSquares { tensor, sums, counts }| Sums { tensor, sums, counts };
     let sums: Vec<Sums> = squares?.into_iter().map(sums).collect();
     let name = args.input.file.as_ref().map_or_else(|| "text".into(), |path| path.display().to_string());
     Importance::write(&args.output, &sums, &Text { name, n_chunks: n_chunks as u32, chunk_len: args.chunk })?;
