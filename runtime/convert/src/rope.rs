@@ -15,6 +15,12 @@ use crate::sizes::Sizes;
 pub(crate) fn extras(config: &Config, sizes: &Sizes, (base, default): (&str, f64)) -> Result<Extras, Error> {
     let parameters = config.inside("rope_parameters").or_else(|| config.inside("rope_scaling"));
     let inside = |name| parameters.as_ref().map_or(Ok(None), |parameters| parameters.opt_f64(name));
+    // No published model of these classes turns a part of each head only.
+    let part = inside("partial_rotary_factor")?.or(config.opt_f64("partial_rotary_factor")?);
+    if part.is_some_and(|part| part != 1.0) {
+        let owner = parameters.as_ref().filter(|parameters| parameters.get("partial_rotary_factor").is_some());
+        return Err(owner.unwrap_or(config).wrong("partial_rotary_factor", "1"));
+    }
     let base = match inside(base)? {
         Some(base) => base,
         None => config.opt_f64(base)?.unwrap_or(default),

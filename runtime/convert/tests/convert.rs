@@ -260,7 +260,7 @@ type Break = fn(&Path);
 
 #[test]
 fn what_is_wrong_is_named() {
-    let cases: [(Break, &[&str]); 8] = [
+    let cases: [(Break, &[&str]); 9] = [
         (|folder| fs::remove_file(folder.join("config.json")).unwrap(), &["config.json"]),
         (|folder| fs::write(folder.join("config.json"), "[1]").unwrap(), &["config.json", "download"]),
         (|folder| fs::remove_file(folder.join("model.safetensors")).unwrap(), &["no weights", "index.json"]),
@@ -268,6 +268,7 @@ fn what_is_wrong_is_named() {
         (|folder| set(folder, "architectures", json!(["MambaForCausalLM"])), &["MambaForCausalLM", "LlamaForCausalLM"]),
         (|folder| set(folder, "num_hidden_layers", json!(7)), &["model.layers.6.self_attn.q_proj.weight", "missing"]),
         (|folder| set(folder, "num_hidden_layers", json!(-1)), &["num_hidden_layers", "-1"]),
+        (|folder| set(folder, "partial_rotary_factor", json!(0.5)), &["partial_rotary_factor", "0.5"]),
         (|folder| fs::remove_file(folder.join("tokenizer.json")).unwrap(), &["tokenizer.json"]),
     ];
     for (break_it, words) in cases {

@@ -1,5 +1,6 @@
 //! A model's thinking: whether it is wanted, and how it is shown.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
@@ -15,6 +16,16 @@ pub(crate) enum Think {
     On,
     /// Never, if that can be helped
     Off,
+}
+
+impl fmt::Display for Think {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Think::Auto => "auto",
+            Think::On => "on",
+            Think::Off => "off",
+        })
+    }
 }
 
 impl Think {

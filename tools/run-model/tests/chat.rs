@@ -124,6 +124,14 @@ fn hangul_is_edited_by_syllables_and_conversations_are_kept() {
     terminal.press("/set temp 0.5\r");
     terminal.press("/show\r");
     terminal.wait_for("0.5");
+    terminal.press("/set think maybe\r");
+    terminal.wait_for("give auto, on or off");
+    terminal.wait_for(">>> ");
+    terminal.press("/set think off\r");
+    terminal.wait_for("off");
+    terminal.wait_for(">>> ");
+    terminal.press("/show\r");
+    terminal.wait_for("think              off");
     terminal.press("/nonsense\r");
     terminal.wait_for("is not a command");
     terminal.leave("/bye\r");

@@ -8,6 +8,7 @@ mod transcript;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
+use clap::ValueEnum as _;
 use silhak::{FinishReason, GenerateOptions, Message, Model, Session, Usage};
 
 use crate::messages::{self, Lang};
@@ -151,6 +152,11 @@ impl Chat<'_> {
             self.start.system = (!value.is_empty()).then(|| value.to_owned());
             return Ok(());
         }
+        if name == "think" {
+            self.start.think =
+                Think::from_str(value, false).map_err(|_| anyhow::anyhow!(self.lang.not_think(value)))?;
+            return Ok(());
+        }
         settings::set(&mut self.start.options, name, value)
             .map_err(|error| anyhow::anyhow!(self.lang.cannot_set(&error, &NAMES.join(", "))))
     }
@@ -162,6 +168,7 @@ impl Chat<'_> {
             [model, self.start.name.to_owned()],
             [context, format!("{used} / {}", self.start.model.n_ctx())],
             [system, self.start.system.clone().unwrap_or_else(|| "-".into())],
+            ["think".to_owned(), self.start.think.to_string()],
         ];
         rows.extend(settings::list(&self.start.options).map(|(name, value)| [name.to_owned(), value]));
         output::table(&rows)

@@ -4,9 +4,10 @@ use std::str::FromStr;
 
 use silhak::GenerateOptions;
 
-/// The names, `system` aside from the options of the command line of the same names.
-pub(super) const NAMES: [&str; 11] = [
+/// The names: `system` and `think`, which the prompt depends on, and options of the command line of the same names.
+pub(super) const NAMES: [&str; 12] = [
     "system",
+    "think",
     "temp",
     "top-k",
     "top-p",
@@ -86,7 +87,7 @@ mod tests {
         assert_eq!((options.sampling.seed, options.max_tokens), (Some(11), Some(5)));
         assert_eq!(options.stop, ["끝"]);
         let names: Vec<_> = list(&options).map(|(name, _)| name).collect();
-        assert_eq!(names, NAMES[1..]);
+        assert_eq!(names, NAMES[2..]);
         for (name, value) in list(&options.clone()).filter(|(name, _)| *name != "stop") {
             assert_eq!(set(&mut options, name, &value), Ok(()), "{name}");
         }

@@ -68,6 +68,13 @@ impl Lang {
         }
     }
 
+    pub(crate) fn not_think(self, value: &str) -> String {
+        match self {
+            Ko => format!("'{value}'은(는) think에 쓸 수 없습니다. auto, on, off 가운데 하나를 적어 주십시오."),
+            En => format!("'{value}' is no value for think; give auto, on or off"),
+        }
+    }
+
     pub(crate) fn show_heads(self) -> [&'static str; 3] {
         match self {
             Ko => ["모델", "문맥 (토큰)", "system"],
