@@ -56,17 +56,25 @@ impl Output<'_> {
         let total = writer.clone().begin(&mut header)?.remaining();
 
         let (mut out, n_resumed) = unfinished.writer(writer)?;
-        check_room(self.target, out.remaining())?;
+        if let Err(error) = check_room(self.target, out.remaining()) {
+            // What an earlier run wrote is worth its room; the beginning of a file is not.
+            return Err(if n_resumed == 0 { unfinished.give_up(error) } else { error });
+        }
         let mut done = total - out.remaining();
         for (i, &(name, n_chunks)) in tensors.iter().enumerate().skip(n_resumed) {
             let make = |index| chunk(i, index);
-            out.write_chunks(name, n_chunks, threads, make, |n_bytes| {
+            let written = out.write_chunks(name, n_chunks, threads, make, |n_bytes| {
                 done += n_bytes as u64;
                 match monitor(Progress { done, total }) {
                     ControlFlow::Continue(()) => Ok(()),
                     ControlFlow::Break(()) => Err(Error::Cancelled),
                 }
-            })?;
+            });
+            match written {
+                // Another run would come to the same value.
+                Err(error @ Error::Quantize { .. }) => return Err(unfinished.give_up(error)),
+                written => written?,
+            }
             // Padding counts, too.
             done = total - out.remaining();
         }

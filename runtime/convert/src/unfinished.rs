@@ -59,6 +59,13 @@ impl Unfinished {
         Ok((tensors, n_whole))
     }
 
+    /// Removes the file, which nothing can go on from, and passes on why.
+    pub(crate) fn give_up(self, error: Error) -> Error {
+        // The reason matters more than what is left because of it.
+        let _ = fs::remove_file(&self.path);
+        error
+    }
+
     /// Gives the file its name. What was begun for it from other sources is of no use any more.
     pub(crate) fn finish(self, target: &Path) -> Result<(), Error> {
         self.file.sync_all().map_err(Error::io("write", &self.path))?;

@@ -255,6 +255,21 @@ fn e4m3(byte: u8) -> f32 {
     if sign == 0 { magnitude } else { -magnitude }
 }
 
+/// Another run would fail at the same value: nothing is kept for it.
+#[test]
+fn a_value_that_a_format_cannot_hold_leaves_nothing() {
+    let folder = copy(NAME);
+    edit_tensors(folder.path(), |tensors| {
+        let tensor = tensors.get_mut("model.layers.3.mlp.down_proj.weight").unwrap();
+        tensor.data[..2].copy_from_slice(&0x7f80u16.to_le_bytes());
+    });
+    let out = tempfile::tempdir().unwrap();
+    let options = Options { mix: Some(Mix::Q8_0), ..Options::default() };
+    let error = convert_all(folder.path(), &target(&out), &options).unwrap_err();
+    assert!(matches!(&error, Error::Quantize { name, .. } if name == "blk.3.ffn_down.weight"), "{error}");
+    assert_eq!(fs::read_dir(out.path()).unwrap().count(), 0);
+}
+
 /// Breaks a folder.
 type Break = fn(&Path);
 

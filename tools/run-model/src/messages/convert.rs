@@ -5,6 +5,7 @@ use std::path::Path;
 use silhak_convert::{Error, Mix, QuantizeReport, Report};
 
 use super::Lang::{self, En, Ko};
+use super::engine::korean_gguf;
 use crate::output::bytes;
 
 /// An error of `convert` or `quantize` as a sentence in the user's language.
@@ -73,6 +74,21 @@ fn korean(error: &Error) -> String {
         Error::OtherImportance { name } => {
             format!("중요도 행렬이 다른 모델의 것입니다. '{name}'이(가) 이 모델에 없거나 모양이 다릅니다.")
         }
+        Error::Scales { name, shape, found } => format!(
+            "텐서 '{name}'({shape:?})의 배율이 {found:?} 모양이라 맞지 않습니다. 제작사의 BF16 모델을 쓰십시오."
+        ),
+        Error::Heads { name, n_heads, rows } => {
+            format!("텐서 '{name}'의 행이 {rows}개라 헤드 {n_heads}개에 나눌 수 없습니다.")
+        }
+        Error::ExpertShape { name, expected, found } => {
+            format!("텐서 '{name}'의 모양이 {found:?}이어서 첫 전문가의 {expected:?}와(과) 다릅니다.")
+        }
+        Error::Quantize { name, source } => {
+            format!(
+                "텐서 '{name}'을(를) 그 형식으로 나타낼 수 없습니다({source}). 다른 형식을 고르거나 원본을 확인해 주십시오."
+            )
+        }
+        Error::Gguf(error) => korean_gguf(error),
         Error::Cancelled => "멈추었습니다. 같은 명령을 다시 내리면 이어서 씁니다.".into(),
         other => other.to_string(),
     }

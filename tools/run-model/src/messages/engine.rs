@@ -265,7 +265,7 @@ fn korean_gpu(error: &GpuError) -> String {
     }
 }
 
-fn korean_gguf(error: &gguf::Error) -> String {
+pub(super) fn korean_gguf(error: &gguf::Error) -> String {
     use gguf::Error as E;
     match error {
         E::File { path, source } => format!("{}: {}", path.display(), korean_gguf(source)),
