@@ -58,7 +58,7 @@ impl Answer {
     /// What `--stats` tells of an answer by `model`.
     pub(crate) fn stats(&self, model: &Model) -> Stats {
         Stats {
-            device: model.device().to_owned(),
+            device: model.device(),
             prompt_tokens: self.usage.prompt_tokens - self.usage.cached_tokens,
             prefill_tps: self.prefill_tps(),
             completion_tokens: self.usage.completion_tokens,

@@ -107,7 +107,7 @@ struct Report<'a> {
     finish_reason: &'static str,
     usage: UsageJson,
     /// The backends' names.
-    runs_on: &'a str,
+    runs_on: String,
     timings: &'a Timings,
 }
 

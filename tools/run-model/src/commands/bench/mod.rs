@@ -22,7 +22,7 @@ pub(crate) fn run(args: &BenchArgs, context: &Context) -> anyhow::Result<()> {
     let report = Report {
         model: &args.model,
         device: args.engine.device.device.to_string(),
-        runs_on: model.device().to_owned(),
+        runs_on: model.device(),
         threads: args.engine.device.n_threads(),
         prefill: bench.repeat(args.prefill, args.reps, Bench::prefill)?,
         decode: bench.repeat(args.decode, args.reps, Bench::decode)?,
