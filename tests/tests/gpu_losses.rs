@@ -8,7 +8,9 @@ use silhak::{BackendError, Device, Error, FinishReason, GenerateOptions, GpuLaye
 use silhak::{SamplingOptions, Session};
 use silhak_gpu::{Gpu, GpuOptions};
 use silhak_tests::gpu::open_or_skip;
+use silhak_tests::log::Lines;
 use silhak_tests::tiny::Tiny;
+use tracing::Level;
 
 /// A loss must be told within this time.
 const TOLD: Duration = Duration::from_secs(2);
@@ -89,6 +91,15 @@ fn layers_on_gpu(model: &Model) -> usize {
     model.shares().iter().filter(|share| share.is_gpu).map(|share| share.layers.len()).sum()
 }
 
+/// The warnings of all threads from now on: the engine's thread is not the test's.
+fn warnings() -> Lines {
+    let lines = Lines::default();
+    let written = lines.clone();
+    let log = tracing_subscriber::fmt().with_max_level(Level::WARN).with_ansi(false);
+    tracing::subscriber::set_global_default(log.with_writer(move || written.clone()).finish()).unwrap();
+    lines
+}
+
 #[test]
 fn an_answer_that_is_cut_off_can_be_asked_for_again_and_others_do_not_notice() {
     let Some(Subject { gpu, model, .. }) = subject("gemma3") else { return };
@@ -153,6 +164,7 @@ fn a_loss_that_several_share_is_told_to_each() {
 #[test]
 fn losses_in_a_row_leave_the_gpu_less_and_at_last_nothing() {
     let Some(Subject { gpu, model, load }) = subject("gemma3") else { return };
+    let log = warnings();
     let mut session = model.session();
     let options = &ways()[0];
     let mut lose_three_times = || (0..3).for_each(|_| lose_in_mid_answer(&gpu, &mut session, options, 1));
@@ -161,6 +173,8 @@ fn losses_in_a_row_leave_the_gpu_less_and_at_last_nothing() {
     let found = answer(&mut model.session(), &prompt(5), options).unwrap();
     let layers = layers_on_gpu(&model);
     assert!(layers > 0 && layers < 7 && model.device().contains("cpu-"), "{:?}", model.shares());
+    let warning = format!("before=7 now={layers}");
+    assert!(log.text().contains(&warning), "{} lacks {warning}", log.text());
     let split = load(Device::Gpu, GpuLayers::Exactly(layers));
     assert_eq!(found, answer(&mut split.session(), &prompt(5), options).unwrap());
 
