@@ -31,6 +31,12 @@ impl Session {
     }
 
     /// Continues `prompt`. Nothing runs before the first piece is asked for; dropping the result stops the work.
+    ///
+    /// Where a GPU is lost, an answer that has begun ends with an error ([`Error::is_retryable`]); one that has not begins
+    /// again by itself. What was stored on the GPU runs anew with the next prompt.
+    ///
+    /// # Errors
+    /// The prompt is empty, longer than the context or has tokens that are none of the model's, or an option makes no sense.
     pub fn generate(&mut self, prompt: &[u32], options: GenerateOptions) -> Result<Generation<'_>, Error> {
         let n_vocab = self.model.hyper_params().n_vocab;
         model::check_prompt(prompt, self.model.n_ctx(), n_vocab)?;
