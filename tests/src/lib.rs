@@ -2,6 +2,7 @@
 
 pub mod fixtures;
 pub mod gpu;
+pub mod log;
 pub mod models;
 pub mod tiny;
 

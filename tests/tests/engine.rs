@@ -1,7 +1,6 @@
 //! The engine on tiny random models: whatever way the tokens come in, the logits are the same.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -16,6 +15,7 @@ use silhak::{
 use silhak_ops::cases::Random;
 use silhak_quant::Format;
 use silhak_tests::Distance;
+use silhak_tests::log::Lines;
 use silhak_tests::tiny::{Tensor, Tiny};
 use silhak_text::{ReasoningTags, ToolCall, ToolCallFormat};
 use tempfile::TempDir;
@@ -312,26 +312,6 @@ fn the_log_tells_what_was_loaded() {
         assert!(debug.contains(fact), "{debug} lacks {fact}");
     }
     assert!(!debug.contains("threads="), "{debug}");
-}
-
-/// A log that is kept.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Each way to scale RoPE changes what a model says, and the kernels follow it.

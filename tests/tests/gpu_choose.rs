@@ -158,11 +158,9 @@ fn what_is_no_number_is_not_chosen_from() {
 }
 
 #[test]
-fn a_loss_ends_what_ran_ahead_and_a_new_sequence_runs() {
+fn a_loss_ends_what_ran_ahead_and_what_comes_after() {
     let Some(gpu) = open_or_skip(&GpuOptions::default()) else { return };
     let mut executor = executor(&gpu, 300, |_| ());
-    start(executor.as_mut(), Some(11), 0, Choice::GREEDY);
-    let before = executor.finish().unwrap();
     for position in 0..3 {
         start(executor.as_mut(), (position == 0).then_some(11), position, Choice::GREEDY);
     }
@@ -175,8 +173,4 @@ fn a_loss_ends_what_ran_ahead_and_a_new_sequence_runs() {
         batch.choose(Slot(3), Choice::GREEDY);
     });
     assert!(matches!(executor.start(&goes_on), Err(Error::DeviceLost { .. })));
-    // What builds on nothing opens the device again.
-    logits_after(executor.as_mut(), &[11], 0);
-    start(executor.as_mut(), Some(11), 0, Choice::GREEDY);
-    assert_eq!(executor.finish().unwrap(), before);
 }

@@ -10,10 +10,9 @@ use silhak_ops::{Backend, Error, ExecConfig, Executor, MemoryUse, Op, Plan};
 use wgpu::{Adapter, Instance};
 
 use crate::device::Device;
-use crate::executor::output_bytes;
+use crate::executor::{GpuExecutor, output_bytes};
 use crate::fuse::fuse;
 use crate::known_forms::KnownForms;
-use crate::lasting::LastingExecutor;
 use crate::pipelines::Pipelines;
 use crate::program::{choosing_bytes, most_rows, partial_bytes, scratch};
 use crate::weights::{matrix_bytes, shader_weights};
@@ -40,7 +39,8 @@ pub struct GpuOptions {
     pub profile: bool,
 }
 
-/// An open GPU. Clones share it, and the pipelines made for it. Where its device is lost, the next call opens it again.
+/// An open GPU. Clones share it, and the pipelines made for it. Where its device is lost, the next [`Backend::prepare`] opens
+/// it again.
 #[derive(Clone, Debug)]
 pub struct Gpu {
     /// Where it is looked for.
@@ -129,7 +129,7 @@ impl Gpu {
     }
 
     /// Gives the device up, as a driver does that is reset: what runs on it ends with [`GpuError::Lost`] at once, its memory
-    /// is free, and the next call opens it again.
+    /// is free, and the next [`Backend::prepare`] opens it again.
     pub fn lose(&self) {
         self.lock().device.lose("it was given up".into());
     }
@@ -168,7 +168,7 @@ impl Backend for Gpu {
 
     fn prepare(&self, plan: &Arc<Plan>, weights: &[Bytes], config: &ExecConfig) -> Result<Box<dyn Executor>, Error> {
         let memory = self.estimate(plan, config)?;
-        Ok(Box::new(LastingExecutor::new(self, plan, weights, config, memory)?))
+        Ok(Box::new(GpuExecutor::new(&self.opened()?, plan, weights, config, memory)?))
     }
 
     fn estimate(&self, plan: &Plan, config: &ExecConfig) -> Result<MemoryUse, Error> {

@@ -4,8 +4,8 @@
 //! once, split into planes that a GPU reads well ([`silhak_quant::planar`]); pipelines and bind groups are made once; a
 //! batch is one write to the GPU, one compute pass and one submission.
 //!
-//! A device may refuse any buffer, and may be lost at any time. Both are typed errors; after a loss the next batch opens the
-//! device again and uploads the weights again, and only the keys and values have to be made anew.
+//! A device may refuse any buffer, and may be lost at any time. Both are typed errors; after a loss, whoever prepares a plan
+//! again opens the device again. Nothing that was on it is left.
 //!
 //! Nothing is assumed of a card: what it has stands in its [`Caps`], and [`GpuOptions`] can switch off each of them.
 
@@ -26,7 +26,6 @@ mod fuse;
 mod gpu;
 mod known_forms;
 mod kv;
-mod lasting;
 mod memory;
 mod pipelines;
 mod policy;
@@ -34,7 +33,6 @@ mod profile;
 mod program;
 mod readback;
 mod rows;
-mod stored;
 mod tune;
 mod upload;
 mod weights;

@@ -58,7 +58,7 @@ pub trait Backend: Send + Sync {
     fn estimate(&self, plan: &Plan, config: &ExecConfig) -> Result<MemoryUse, Error>;
 }
 
-/// A plan that is ready to run on a device.
+/// A plan that is ready to run on a device. After [`Error::DeviceLost`] it never is again: [`Backend::prepare`] makes another.
 pub trait Executor: Send {
     /// Runs a batch. `inputs` and `outputs` are in the order of the plan's; each output is resized to
     /// `[n_rows, width]`. Keys and values of the batch's tokens are in their pages afterwards.

@@ -74,7 +74,8 @@ pub enum Error {
         /// Its size.
         bytes: usize,
     },
-    /// A backend lost its device, and with it the keys and values there. What is asked from the beginning works again.
+    /// A backend lost its device, and with it all that was there. The executor is of no more use; prepared again, a plan runs
+    /// what is asked from the beginning.
     #[error("{backend}: {message}; its keys and values are gone: ask again, and everything runs anew")]
     DeviceLost {
         /// The backend's name.

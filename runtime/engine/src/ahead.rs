@@ -94,18 +94,16 @@ impl Ahead {
         let start = self.end(session);
         let Session { model, sequence, .. } = session;
         sequence.reserve(start + tokens.len().max(1) - sequence.len())?;
-        let (tables, slot, choice) = (sequence.tables().to_vec(), self.slot, sampler.choice());
-        let request = ChoiceRequest { tokens: tokens.clone(), start, tables, slot, choice };
+        let (tables, epoch, slot, choice) = (sequence.tables().to_vec(), sequence.epoch(), self.slot, sampler.choice());
+        let request = ChoiceRequest { tokens: tokens.clone(), start, tables, epoch, slot, choice };
         self.requests.push_back(OnItsWay { token: model.shared.runner.choose(request)?, runs: tokens });
         Ok(())
     }
 
-    /// Waits for what nobody will read: until then it may write into the sequence's pages.
-    pub(crate) fn settle(&mut self, session: &mut Session) {
+    /// Waits for what nobody will read, whatever comes of it: until then it may write into the sequence's pages.
+    pub(crate) fn settle(&mut self) {
         for OnItsWay { token, .. } in self.requests.drain(..) {
-            if token.wait().is_err_and(|error| error.is_retryable()) {
-                session.clear();
-            }
+            let _ = token.wait();
         }
     }
 }

@@ -17,7 +17,8 @@ pub enum Device {
     Auto,
     /// The CPU's SIMD kernels, with 8-bit activations.
     Cpu,
-    /// A GPU, with the layers that do not fit on the CPU. Without a GPU it is an error.
+    /// A GPU, with the layers that do not fit on the CPU. Without a GPU it is an error; where one fails later, the model goes
+    /// on without ([`crate::Model::device`]).
     Gpu,
     /// The scalar reference in float32: slow, and right by construction.
     Reference,

@@ -40,6 +40,12 @@ impl Devices {
         };
         Ok(Devices { host: host(options)?, card })
     }
+
+    /// A GPU that is open already, and the CPU.
+    pub(crate) fn with_gpu(backend: Arc<dyn Backend>, options: &LoadOptions) -> Result<Self, Error> {
+        let card = Card { backend, budget: options.gpu_memory, is_wanted: true, bandwidth: None };
+        Ok(Devices { host: host(options)?, card: Some(card) })
+    }
 }
 
 fn host(options: &LoadOptions) -> Result<Arc<dyn Backend>, Error> {

@@ -74,6 +74,7 @@ pub struct Usage {
 #[derive(Debug)]
 pub struct Generation<'a> {
     session: &'a mut Session,
+    prompt: Vec<u32>,
     options: GenerateOptions,
     sampler: Sampler,
     /// Tokens that have to run before the next one can be chosen.
@@ -85,7 +86,12 @@ pub struct Generation<'a> {
     stops: StopMatcher,
     usage: Usage,
     state: State,
+    /// How often it may begin again.
+    tries_left: usize,
 }
+
+/// Where a device is lost before there is anything of an answer, nobody needs to know: so often it begins again.
+const TRIES: usize = 2;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -95,24 +101,20 @@ enum State {
 }
 
 impl<'a> Generation<'a> {
-    pub(crate) fn new(
-        session: &'a mut Session,
-        prompt: &[u32],
-        options: GenerateOptions,
-        sampler: Sampler,
-    ) -> Result<Self, Error> {
+    /// Continues `prompt`, which begins with what the session has stored.
+    pub(crate) fn new(session: &'a mut Session, prompt: &[u32], options: GenerateOptions) -> Result<Self, Error> {
         let cached_tokens = session.stored.len();
         let state = if options.max_tokens == Some(0) { State::Done(FinishReason::Length) } else { State::Running };
-        let runner = &session.model.shared.runner;
-        let is_ahead = runner.can_choose() && options.logprobs.is_none() && sampler.is_plain();
-        let slot = session.sequence.slot().filter(|_| is_ahead);
+        let sampler = Sampler::new(&options.sampling, prompt, session.model.hyper_params().n_vocab)?;
         Ok(Generation {
-            ahead: slot.map(Ahead::new),
+            ahead: ahead(session, &options, &sampler),
             parter: Parter::new(&options, session.model.tokenizer(), prompt),
             stops: StopMatcher::new(&options.stop)?,
             pending: prompt[cached_tokens..].to_vec(),
             usage: Usage { prompt_tokens: prompt.len(), cached_tokens, ..Usage::default() },
             detokenizer: Detokenizer::new(),
+            tries_left: TRIES,
+            prompt: prompt.to_vec(),
             session,
             options,
             sampler,
@@ -144,7 +146,13 @@ impl<'a> Generation<'a> {
         }
         let started = Instant::now();
         let n_run = self.pending.len();
-        let Some((token, logprobs)) = self.next_token()? else {
+        let next = loop {
+            match self.next_token() {
+                Err(error) if error.is_retryable() && self.may_begin_again() => self.begin_again()?,
+                next => break next?,
+            }
+        };
+        let Some((token, logprobs)) = next else {
             return Ok(self.end(FinishReason::Cancelled));
         };
         if self.usage.completion_tokens == 0 {
@@ -175,6 +183,29 @@ impl<'a> Generation<'a> {
         }
         let Parts { reasoning, text, calls } = parts;
         Ok(Piece { token: Some(token), text, reasoning, calls, logprobs })
+    }
+
+    fn may_begin_again(&self) -> bool {
+        self.usage.completion_tokens == 0 && self.tries_left > 0
+    }
+
+    /// Begins again with nothing stored.
+    fn begin_again(&mut self) -> Result<(), Error> {
+        self.tries_left -= 1;
+        self.settle();
+        self.session.clear();
+        self.sampler = Sampler::new(&self.options.sampling, &self.prompt, self.session.model.hyper_params().n_vocab)?;
+        self.ahead = ahead(self.session, &self.options, &self.sampler);
+        self.pending.clone_from(&self.prompt);
+        self.usage.cached_tokens = 0;
+        Ok(())
+    }
+
+    /// Waits for what is on its way and nobody will read.
+    fn settle(&mut self) {
+        if let Some(ahead) = &mut self.ahead {
+            ahead.settle();
+        }
     }
 
     /// Runs what is pending, and chooses the next token; `None` when cancelled.
@@ -217,10 +248,15 @@ impl<'a> Generation<'a> {
 
 impl Drop for Generation<'_> {
     fn drop(&mut self) {
-        if let Some(ahead) = &mut self.ahead {
-            ahead.settle(self.session);
-        }
+        self.settle();
     }
+}
+
+/// What a device chooses tokens with, where it can and the host does not have to.
+fn ahead(session: &Session, options: &GenerateOptions, sampler: &Sampler) -> Option<Ahead> {
+    let is_ahead = session.model.shared.runner.footing().can_choose();
+    let is_ahead = is_ahead && options.logprobs.is_none() && sampler.is_plain();
+    session.sequence.slot().filter(|_| is_ahead).map(Ahead::new)
 }
 
 impl Iterator for Generation<'_> {
@@ -231,6 +267,9 @@ impl Iterator for Generation<'_> {
             return None;
         }
         let piece = self.step();
+        if let State::Done(FinishReason::Stop | FinishReason::Length) = self.state {
+            self.session.model.shared.runner.footing().answered();
+        }
         match &piece {
             Err(error) => {
                 self.state = State::Failed;

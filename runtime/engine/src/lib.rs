@@ -42,6 +42,7 @@ mod pages;
 mod parts;
 mod placement;
 mod prompt;
+mod renewable;
 mod runner;
 mod sampling;
 mod score;

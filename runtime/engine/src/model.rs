@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use silhak_model::HyperParams;
-use silhak_ops::{KernelTime, MemoryUse};
+use silhak_ops::{Backend, KernelTime, MemoryUse};
 use silhak_text::{ChatTemplate, Message, ReasoningTags, Special, Tokenizer, ToolCallFormat};
 
 use crate::devices::Devices;
 use crate::options::{LoadOptions, Progress};
 use crate::pages::PagePool;
-use crate::placement::Placement;
+use crate::renewable::{Renewable, RunsOn};
 use crate::runner::Runner;
 use crate::{ChatOptions, Error, ModelFile, RecommendedSampling, Session, Share, estimate, prompt};
 
@@ -38,8 +38,6 @@ pub(crate) struct Shared {
     tool_call_format: Option<ToolCallFormat>,
     recommended: RecommendedSampling,
     pub(crate) hyper: HyperParams,
-    device: String,
-    shares: Vec<Share>,
     gpu_bandwidth: Option<f64>,
     load_time: Duration,
 }
@@ -47,22 +45,36 @@ pub(crate) struct Shared {
 impl Model {
     /// Loads a GGUF file, or any shard of a split one.
     pub fn load(path: impl AsRef<Path>, options: LoadOptions) -> Result<Self, Error> {
+        Self::load_on(path.as_ref(), options, Devices::open)
+    }
+
+    /// As [`Model::load`], on a GPU that the caller has opened: for tests, which break it.
+    #[doc(hidden)]
+    pub fn load_on_gpu(path: impl AsRef<Path>, options: LoadOptions, gpu: Arc<dyn Backend>) -> Result<Self, Error> {
+        Self::load_on(path.as_ref(), options, |options| Devices::with_gpu(gpu, options))
+    }
+
+    fn load_on(
+        path: &Path,
+        options: LoadOptions,
+        open: impl FnOnce(&LoadOptions) -> Result<Devices, Error>,
+    ) -> Result<Self, Error> {
         let started = Instant::now();
-        let path = path.as_ref();
         let file = ModelFile::open(path)?;
         let tokenizer = file.tokenizer(options.pre.as_deref())?;
         let template = file.chat_template()?;
         let n_ctx = estimate::n_ctx(&file, &options)?;
         let config = estimate::exec_config(&file, &options)?;
-        let devices = Devices::open(&options)?;
+        let devices = open(&options)?;
+        let gpu_bandwidth = devices.card.as_ref().and_then(|card| card.bandwidth);
         read_through(file.model().weights(), &options)?;
 
         let (plan, weights) = (file.model().plan(), file.model().weights());
-        let (placement, executor) = Placement::prepare(&devices, plan, weights, &config, options.gpu_layers)?;
-        let pool = PagePool::new(&plan.kv_groups(), &config.kv.n_pages, config.kv.page_len);
+        let pool = Arc::new(PagePool::new(&plan.kv_groups(), &config.kv.n_pages, config.kv.page_len));
+        let executor = Renewable::prepare(devices, plan, weights, config, options.gpu_layers)?;
         let shared = Shared {
-            runner: Runner::start(executor, config.max_tokens, config.max_outputs)?,
-            pool: Arc::new(pool),
+            runner: Runner::start(executor, Arc::clone(&pool))?,
+            pool,
             tokenizer,
             n_ctx,
             template,
@@ -70,9 +82,7 @@ impl Model {
             tool_call_format: file.tool_call_format()?,
             recommended: RecommendedSampling::of(file.gguf().metadata()),
             hyper: file.model().hyper_params().clone(),
-            device: placement.backend.name(),
-            shares: placement.shares,
-            gpu_bandwidth: devices.card.and_then(|card| card.bandwidth),
+            gpu_bandwidth,
             load_time: started.elapsed(),
         };
         shared.log(path, &options, file.model().weight_bytes());
@@ -104,14 +114,15 @@ impl Model {
         self.shared.template.is_some()
     }
 
-    /// What runs the model, by name: `cpu-avx2`, `gpu (NVIDIA H100)`, or both with a plus between.
-    pub fn device(&self) -> &str {
-        &self.shared.device
+    /// What runs the model now, by name: `cpu-avx2`, `gpu (NVIDIA H100)`, or both with a plus between. A GPU that is lost
+    /// again and again, or does not come back, gets less of the model and then nothing: [`Model::shares`] tells.
+    pub fn device(&self) -> String {
+        self.shared.runner.footing().now().device
     }
 
-    /// What each device has of the model, in the order in which they run.
-    pub fn shares(&self) -> &[Share] {
-        &self.shared.shares
+    /// What each device has of the model now, in the order in which they run.
+    pub fn shares(&self) -> Vec<Share> {
+        self.shared.runner.footing().now().shares
     }
 
     /// How long loading took.
@@ -121,7 +132,7 @@ impl Model {
 
     /// What the devices hold for the model, beside the mapped file.
     pub fn memory(&self) -> MemoryUse {
-        self.shared.runner.memory()
+        self.shared.runner.footing().now().memory
     }
 
     /// What each kernel took since the last call, the slowest first. Empty without [`LoadOptions::profile`], and where a
@@ -176,10 +187,10 @@ impl Model {
 impl Shared {
     /// Tells the log what was loaded.
     fn log(&self, file: &Path, options: &LoadOptions, weight_bytes: u64) {
-        let memory = self.runner.memory();
+        let RunsOn { device, memory, .. } = self.runner.footing().now();
         tracing::info!(
             file = %file.display(),
-            backend = self.device,
+            backend = device,
             threads = options.device.threads(options),
             n_ctx = self.n_ctx,
             weight_bytes,

@@ -1,5 +1,6 @@
 //! Key-value pages: who has which, and which are free.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use silhak_ops::{KvGroup, Page, PageTable, Slot};
@@ -13,6 +14,8 @@ pub(crate) struct PagePool {
     windows: Vec<Option<usize>>,
     free: Mutex<Vec<Vec<Page>>>,
     free_slots: Mutex<Vec<Slot>>,
+    /// How often all that is stored was lost.
+    epoch: AtomicU64,
 }
 
 impl PagePool {
@@ -21,7 +24,8 @@ impl PagePool {
         let free = n_pages.iter().map(|&n| (0..n as u32).rev().map(Page).collect()).collect();
         let slots = (0..n_pages.first().map_or(0, |&n| n as u32)).rev().map(Slot).collect();
         let windows = groups.iter().map(|g| g.window).collect();
-        PagePool { page_len, windows, free: Mutex::new(free), free_slots: Mutex::new(slots) }
+        let epoch = AtomicU64::new(0);
+        PagePool { page_len, windows, free: Mutex::new(free), free_slots: Mutex::new(slots), epoch }
     }
 
     /// Pages that one sequence needs in each group, for `n_ctx` tokens of which `max_tokens` are added at a time.
@@ -31,6 +35,16 @@ impl PagePool {
         let all = n_ctx.div_ceil(page_len);
         let of = |g: &KvGroup| g.window.map_or(all, |w| ((w + max_tokens).div_ceil(page_len) + 1).min(all));
         groups.iter().map(of).collect()
+    }
+
+    /// How often all that is stored was lost: what was stored in another epoch is gone.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// Notes that all that is stored is lost. The pages stay whose they are.
+    pub(crate) fn lose_all(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
     }
 
     /// Free pages of each group.
@@ -56,12 +70,13 @@ pub(crate) struct Sequence {
     tables: Vec<PageTable>,
     len: usize,
     slot: Option<Slot>,
+    epoch: u64,
 }
 
 impl Sequence {
     pub(crate) fn new(pool: Arc<PagePool>) -> Self {
-        let slot = pool.slots().pop();
-        Sequence { tables: vec![PageTable::new(); pool.windows.len()], pool, len: 0, slot }
+        let (slot, epoch) = (pool.slots().pop(), pool.epoch());
+        Sequence { tables: vec![PageTable::new(); pool.windows.len()], pool, len: 0, slot, epoch }
     }
 
     /// Tokens whose keys and values are stored.
@@ -72,6 +87,16 @@ impl Sequence {
     /// The page tables, in the order of the groups.
     pub(crate) fn tables(&self) -> &[PageTable] {
         &self.tables
+    }
+
+    /// The pool's epoch in which the first of its tokens was stored.
+    pub(crate) fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// Whether what it has stored is lost.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.epoch != self.pool.epoch()
     }
 
     /// Where a device keeps the token that it chose last for this sequence; `None` where more sequences are open than there
@@ -112,6 +137,9 @@ impl Sequence {
         };
         let all_kept = self.tables.iter().zip(&self.pool.windows).all(|(t, w)| kept(t, w));
         self.len = if all_kept && len <= self.len { len } else { 0 };
+        if self.len == 0 {
+            self.epoch = self.pool.epoch();
+        }
         let mut free = self.pool.lock();
         for (table, free) in self.tables.iter_mut().zip(free.iter_mut()) {
             free.extend(table.drain(self.len.div_ceil(page_len).min(table.len())..).flatten());
@@ -175,6 +203,20 @@ mod tests {
         assert_eq!((sequence.len(), sequence.tables()[0].len()), (18, 5), "position 18 sees 13..=18, all still there");
         sequence.truncate(8);
         assert_eq!(sequence.len(), 0, "position 8 sees 3..=8, and page 0 was given back");
+        assert_eq!(pool.n_free(), [8, 8]);
+    }
+
+    #[test]
+    fn what_is_lost_stays_lost_until_it_is_forgotten() {
+        let pool = pool([8, 8]);
+        let mut sequence = Sequence::new(Arc::clone(&pool));
+        sequence.reserve(5).unwrap();
+        sequence.advance(5);
+        pool.lose_all();
+        sequence.truncate(4);
+        assert!(sequence.is_lost() && !Sequence::new(Arc::clone(&pool)).is_lost());
+        sequence.truncate(0);
+        assert!(!sequence.is_lost());
         assert_eq!(pool.n_free(), [8, 8]);
     }
 

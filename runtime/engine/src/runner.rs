@@ -9,8 +9,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
 use std::thread::{self, JoinHandle};
 
-use silhak_ops::{Batch, Choice, Executor, KernelTime, MemoryUse, PageTable, Slot};
+use silhak_ops::{Batch, Choice, Error as OpsError, ExecConfig, KernelTime, PageTable, Slot};
 
+use crate::pages::PagePool;
+use crate::renewable::{Footing, Renewable};
 use crate::{CancelToken, Error};
 
 /// Tokens of one sequence to run.
@@ -22,6 +24,8 @@ pub(crate) struct Request {
     pub(crate) start: usize,
     /// Where the sequence's keys and values live.
     pub(crate) tables: Vec<PageTable>,
+    /// The pool's epoch since which they live there.
+    pub(crate) epoch: u64,
     /// How many of the last tokens' logits are wanted, at most the runner's `max_outputs`. Likewise.
     pub(crate) n_outputs: usize,
     /// Ends the request with [`Error::Cancelled`], even while it runs if it runs alone.
@@ -37,6 +41,8 @@ pub(crate) struct ChoiceRequest {
     pub(crate) start: usize,
     /// Where the sequence's keys and values live.
     pub(crate) tables: Vec<PageTable>,
+    /// The pool's epoch since which they live there.
+    pub(crate) epoch: u64,
     /// Where the device keeps what it chooses.
     pub(crate) slot: Slot,
     /// How it chooses.
@@ -74,8 +80,7 @@ enum Errand {
 pub(crate) struct Runner {
     errands: Option<Sender<Errand>>,
     thread: Option<JoinHandle<()>>,
-    memory: MemoryUse,
-    can_choose: bool,
+    footing: Arc<Footing>,
     limits: Limits,
 }
 
@@ -87,19 +92,19 @@ struct Limits {
 }
 
 impl Runner {
-    pub(crate) fn start(executor: Box<dyn Executor>, max_tokens: usize, max_outputs: usize) -> Result<Self, Error> {
-        let (memory, can_choose) = (executor.memory(), executor.can_choose());
-        let limits = Limits { max_tokens, max_outputs };
+    pub(crate) fn start(executor: Renewable, pool: Arc<PagePool>) -> Result<Self, Error> {
+        let &ExecConfig { max_tokens, max_outputs, .. } = executor.config();
+        let (limits, footing) = (Limits { max_tokens, max_outputs }, Arc::clone(executor.footing()));
         let (errands, waiting) = mpsc::channel();
-        let server = Server { executor, waiting, next: None, limits, ahead: VecDeque::new() };
+        let server = Server { executor, pool, waiting, next: None, limits, ahead: VecDeque::new() };
         let serve = move || server.serve();
         let thread = thread::Builder::new().name("silhak-engine".into()).spawn(serve).map_err(Error::Thread)?;
-        Ok(Runner { errands: Some(errands), thread: Some(thread), memory, can_choose, limits })
+        Ok(Runner { errands: Some(errands), thread: Some(thread), footing, limits })
     }
 
-    /// What the executor holds.
-    pub(crate) fn memory(&self) -> MemoryUse {
-        self.memory
+    /// What runs the batches.
+    pub(crate) fn footing(&self) -> &Footing {
+        &self.footing
     }
 
     /// Most tokens in a request.
@@ -110,11 +115,6 @@ impl Runner {
     /// Most rows of logits in a request.
     pub(crate) fn max_outputs(&self) -> usize {
         self.limits.max_outputs
-    }
-
-    /// Whether tokens can be chosen on the device.
-    pub(crate) fn can_choose(&self) -> bool {
-        self.can_choose
     }
 
     /// Runs a request and waits for its logits: `[n_outputs, n_vocab]`.
@@ -144,7 +144,7 @@ impl Runner {
         let Limits { max_tokens, max_outputs } = self.limits;
         let most_outputs = max_outputs.min(n_tokens);
         if n_tokens > max_tokens || n_outputs > most_outputs {
-            return Err(Error::Run(Arc::new(silhak_ops::Error::Batch(format!(
+            return Err(Error::Run(Arc::new(OpsError::Batch(format!(
                 "expected at most {max_tokens} tokens and {most_outputs} outputs, found {n_tokens} and {n_outputs}"
             )))));
         }
@@ -168,7 +168,8 @@ impl Drop for Runner {
 
 /// The engine thread.
 struct Server {
-    executor: Box<dyn Executor>,
+    executor: Renewable,
+    pool: Arc<PagePool>,
     waiting: Receiver<Errand>,
     /// What was received and did not fit into a batch with what came before.
     next: Option<Errand>,
@@ -195,7 +196,7 @@ impl Server {
                 Some(Errand::Run(request, reply)) => {
                     self.finish_all();
                     let jobs = self.gather_runs(request, reply);
-                    run_together(self.executor.as_mut(), jobs);
+                    self.run_together(jobs);
                 }
                 Some(Errand::Choose(request, reply)) => {
                     let jobs = self.gather_choices(request, reply);
@@ -256,11 +257,53 @@ impl Server {
         jobs
     }
 
+    /// Runs requests as one batch and answers each.
+    fn run_together(&mut self, jobs: Vec<(Request, Reply<Vec<f32>>)>) {
+        let jobs = self.without_lost(jobs, |request| request.epoch);
+        let mut batch = Batch::new();
+        // One of several who share a batch must not end it for the others.
+        if let [(request, _)] = &jobs[..] {
+            batch.cancel_with(request.cancel.flag());
+        }
+        let mut replies = Vec::with_capacity(jobs.len());
+        for (request, reply) in jobs {
+            let sequence = batch.add_sequence(request.tables);
+            let first_output = request.tokens.len() - request.n_outputs;
+            for (i, token) in request.tokens.into_iter().enumerate() {
+                batch.add_token(sequence, token, (request.start + i) as u32, i >= first_output);
+            }
+            replies.push((request.n_outputs, reply));
+        }
+        if replies.is_empty() {
+            return;
+        }
+        tracing::trace!(
+            n_sequences = replies.len(),
+            n_tokens = batch.n_tokens(),
+            n_outputs = batch.n_outputs(),
+            "batch"
+        );
+        let mut logits = [Vec::new()];
+        match self.executor.ready().and_then(|executor| executor.run(&batch, &[], &mut logits)) {
+            Ok(()) => {
+                let n_vocab = logits[0].len() / batch.n_outputs().max(1);
+                let mut rows = logits[0].as_slice();
+                for (n, reply) in replies {
+                    let (own, rest) = rows.split_at(n * n_vocab);
+                    let _ = reply.send(Ok(own.to_vec()));
+                    rows = rest;
+                }
+            }
+            Err(error) => self.fail(replies.into_iter().map(|(_, reply)| reply).collect(), error),
+        }
+    }
+
     fn start_together(&mut self, jobs: Vec<(ChoiceRequest, Reply<u32>)>) {
+        let jobs = self.without_lost(jobs, |request| request.epoch);
         let mut batch = Batch::new();
         let mut replies = Vec::with_capacity(jobs.len());
         for (request, reply) in jobs {
-            let ChoiceRequest { tokens, start, tables, slot, choice } = request;
+            let ChoiceRequest { tokens, start, tables, slot, choice, .. } = request;
             let sequence = batch.add_sequence(tables);
             if tokens.is_empty() {
                 batch.add_chosen_token(sequence, slot, start as u32);
@@ -271,22 +314,32 @@ impl Server {
             batch.choose(slot, choice);
             replies.push(reply);
         }
+        if replies.is_empty() {
+            return;
+        }
         tracing::trace!(n_sequences = replies.len(), n_tokens = batch.n_tokens(), "batch ahead");
-        match self.executor.start(&batch) {
+        let executor = match self.executor.ready() {
+            Ok(executor) => executor,
+            Err(error) => return self.fail(replies, error),
+        };
+        if !executor.can_choose() {
+            return refuse(replies, &Arc::new(lost("no longer chooses tokens")));
+        }
+        match executor.start(&batch) {
             Ok(()) => self.ahead.push_back(replies),
-            Err(error) => refuse(replies, error),
+            Err(error) => self.fail(replies, error),
         }
     }
 
     fn finish_oldest(&mut self) {
         let Some(replies) = self.ahead.pop_front() else { return };
-        match self.executor.finish() {
+        match self.executor.ready().and_then(|executor| executor.finish()) {
             Ok(tokens) => {
                 for (reply, token) in replies.into_iter().zip(tokens) {
                     let _ = reply.send(token.ok_or(Error::NotFinite));
                 }
             }
-            Err(error) => refuse(replies, error),
+            Err(error) => self.fail(replies, error),
         }
     }
 
@@ -295,67 +348,78 @@ impl Server {
             self.finish_oldest();
         }
     }
-}
 
-/// Runs requests as one batch and answers each.
-fn run_together(executor: &mut dyn Executor, jobs: Vec<(Request, Reply<Vec<f32>>)>) {
-    let mut batch = Batch::new();
-    // One of several who share a batch must not end it for the others.
-    if let [(request, _)] = &jobs[..] {
-        batch.cancel_with(request.cancel.flag());
+    /// The requests that do not build on what is lost; the others are told.
+    fn without_lost<R, T>(&self, jobs: Vec<(R, Reply<T>)>, epoch: impl Fn(&R) -> u64) -> Vec<(R, Reply<T>)> {
+        let now = self.pool.epoch();
+        let (jobs, late): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|(request, _)| epoch(request) == now);
+        refuse(late.into_iter().map(|(_, reply)| reply).collect(), &Arc::new(lost("a GPU was lost meanwhile")));
+        jobs
     }
-    let mut replies = Vec::with_capacity(jobs.len());
-    for (request, reply) in jobs {
-        let sequence = batch.add_sequence(request.tables);
-        let first_output = request.tokens.len() - request.n_outputs;
-        for (i, token) in request.tokens.into_iter().enumerate() {
-            batch.add_token(sequence, token, (request.start + i) as u32, i >= first_output);
-        }
-        replies.push((request.n_outputs, reply));
-    }
-    tracing::trace!(n_sequences = replies.len(), n_tokens = batch.n_tokens(), n_outputs = batch.n_outputs(), "batch");
-    let mut logits = [Vec::new()];
-    match executor.run(&batch, &[], &mut logits) {
-        Ok(()) => {
-            let n_vocab = logits[0].len() / batch.n_outputs().max(1);
-            let mut rows = logits[0].as_slice();
-            for (n, reply) in replies {
-                let (own, rest) = rows.split_at(n * n_vocab);
-                let _ = reply.send(Ok(own.to_vec()));
-                rows = rest;
+
+    /// Tells who waited that their batch failed. With a device goes all that is stored, and all that was started.
+    fn fail<T>(&mut self, replies: Vec<Reply<T>>, error: OpsError) {
+        let error = Arc::new(error);
+        if let OpsError::DeviceLost { .. } = *error {
+            self.executor.lose();
+            self.pool.lose_all();
+            for replies in self.ahead.drain(..) {
+                refuse(replies, &error);
             }
         }
-        Err(error) => refuse(replies.into_iter().map(|(_, reply)| reply).collect(), error),
+        refuse(replies, &error);
     }
 }
 
-fn refuse<T>(replies: Vec<Reply<T>>, error: silhak_ops::Error) {
-    let error = Arc::new(error);
+/// Tells who waited what went wrong.
+fn refuse<T>(replies: Vec<Reply<T>>, error: &Arc<OpsError>) {
     for reply in replies {
-        let told = match *error {
-            silhak_ops::Error::Cancelled => Error::Cancelled,
-            _ => Error::Run(Arc::clone(&error)),
+        let told = match **error {
+            OpsError::Cancelled => Error::Cancelled,
+            _ => Error::Run(Arc::clone(error)),
         };
         let _ = reply.send(Err(told));
     }
 }
 
+fn lost(message: &str) -> OpsError {
+    OpsError::DeviceLost { backend: "engine".into(), message: message.into() }
+}
+
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+    use silhak_model::GpuLayers;
+    use silhak_ops::{Backend, Executor, KvConfig, KvElement, MemoryUse, Page, Plan, PlanBuilder};
+
     use super::*;
-    use silhak_ops::Page;
+    use crate::devices::Devices;
 
     /// Gives each output the position of its token, as logits of a vocabulary of two.
     struct Echo;
 
+    impl Backend for Echo {
+        fn name(&self) -> String {
+            "echo".into()
+        }
+
+        fn prepare(&self, _: &Arc<Plan>, _: &[Bytes], _: &ExecConfig) -> Result<Box<dyn Executor>, OpsError> {
+            Ok(Box::new(Echo))
+        }
+
+        fn estimate(&self, _: &Plan, _: &ExecConfig) -> Result<MemoryUse, OpsError> {
+            Ok(MemoryUse::default())
+        }
+    }
+
     impl Executor for Echo {
-        fn run(&mut self, batch: &Batch, _: &[&[f32]], outputs: &mut [Vec<f32>]) -> Result<(), silhak_ops::Error> {
+        fn run(&mut self, batch: &Batch, _: &[&[f32]], outputs: &mut [Vec<f32>]) -> Result<(), OpsError> {
             let position = |&token: &u32| batch.positions()[token as usize] as f32;
             outputs[0] = batch.outputs().iter().map(position).flat_map(|x| [x, -x]).collect();
             Ok(())
         }
 
-        fn copy_page(&mut self, _: usize, _: Page, _: Page) -> Result<(), silhak_ops::Error> {
+        fn copy_page(&mut self, _: usize, _: Page, _: Page) -> Result<(), OpsError> {
             Ok(())
         }
 
@@ -364,18 +428,39 @@ mod tests {
         }
     }
 
+    /// At most four tokens and two outputs in a batch.
+    fn runner() -> (Runner, Arc<PagePool>) {
+        let kv = KvConfig { page_len: 4, n_pages: Vec::new(), element: KvElement::F32 };
+        let config = ExecConfig { kv, max_tokens: 4, max_outputs: 2 };
+        let plan = Arc::new(PlanBuilder::new().finish().unwrap());
+        let devices = Devices { host: Arc::new(Echo), card: None };
+        let executor = Renewable::prepare(devices, &plan, &[], config, GpuLayers::Auto).unwrap();
+        let pool = Arc::new(PagePool::new(&[], &[], 4));
+        (Runner::start(executor, Arc::clone(&pool)).unwrap(), pool)
+    }
+
+    fn request(n_tokens: usize, n_outputs: usize, epoch: u64) -> Request {
+        let (tokens, cancel) = (vec![0; n_tokens], CancelToken::new());
+        Request { tokens, start: 10, tables: Vec::new(), epoch, n_outputs, cancel }
+    }
+
     #[test]
     fn requests_beyond_the_limits_are_refused_and_others_still_run() {
-        let runner = Runner::start(Box::new(Echo), 4, 2).unwrap();
-        let run = |n_tokens, n_outputs| {
-            let (tokens, cancel) = (vec![0; n_tokens], CancelToken::new());
-            runner.run(Request { tokens, start: 10, tables: Vec::new(), n_outputs, cancel })
-        };
+        let runner = runner().0;
+        let run = |n_tokens, n_outputs| runner.run(request(n_tokens, n_outputs, 0));
         for (n_tokens, n_outputs) in [(5, 1), (4, 3), (1, 2), (0, 1)] {
             let error = run(n_tokens, n_outputs).unwrap_err().to_string();
             assert!(error.contains(&format!("found {n_tokens} and {n_outputs}")), "{error}");
         }
         assert_eq!(run(4, 2).unwrap(), [12.0, -12.0, 13.0, -13.0]);
         assert_eq!(run(3, 0).unwrap(), [0.0; 0]);
+    }
+
+    #[test]
+    fn a_request_that_builds_on_what_is_lost_is_refused() {
+        let (runner, pool) = runner();
+        pool.lose_all();
+        assert!(runner.run(request(1, 1, 0)).unwrap_err().is_retryable());
+        assert_eq!(runner.run(request(1, 1, 1)).unwrap(), [10.0, -10.0]);
     }
 }

@@ -109,6 +109,7 @@ impl<'a> Reading<'a> {
         let start = self.sequence.len();
         let n = (self.tokens.len() - start).min(n_batch.clamp(1, self.shared.runner.max_outputs()));
         if n == 0 {
+            self.shared.runner.footing().answered();
             return Ok(None);
         }
         if cancel.is_cancelled() {
@@ -116,7 +117,8 @@ impl<'a> Reading<'a> {
         }
         self.sequence.reserve(n)?;
         let (tokens, tables) = (self.tokens[start..start + n].to_vec(), self.sequence.tables().to_vec());
-        let logits = self.shared.runner.run(Request { tokens, start, tables, n_outputs: n, cancel: cancel.clone() })?;
+        let (epoch, cancel) = (self.sequence.epoch(), cancel.clone());
+        let logits = self.shared.runner.run(Request { tokens, start, tables, epoch, n_outputs: n, cancel })?;
         self.sequence.advance(n);
         Ok(Some(logits))
     }

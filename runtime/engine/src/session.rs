@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::generation::Generation;
 use crate::pages::Sequence;
 use crate::runner::Request;
-use crate::sampling::Sampler;
 use crate::{CancelToken, Error, GenerateOptions, Model, model};
 
 /// One timeline: what the model has read and written so far. Dropping it frees its keys and values.
@@ -32,12 +31,17 @@ impl Session {
     }
 
     /// Continues `prompt`. Nothing runs before the first piece is asked for; dropping the result stops the work.
+    ///
+    /// Where a GPU is lost, an answer that has begun ends with an error ([`Error::is_retryable`]); one that has not begins
+    /// again by itself. What was stored on the GPU runs anew with the next prompt.
+    ///
+    /// # Errors
+    /// The prompt is empty, longer than the context or has tokens that are none of the model's, or an option makes no sense.
     pub fn generate(&mut self, prompt: &[u32], options: GenerateOptions) -> Result<Generation<'_>, Error> {
         let n_vocab = self.model.hyper_params().n_vocab;
         model::check_prompt(prompt, self.model.n_ctx(), n_vocab)?;
-        let sampler = Sampler::new(&options.sampling, prompt, n_vocab)?;
         self.keep_common_prefix(prompt);
-        Generation::new(self, prompt, options, sampler)
+        Generation::new(self, prompt, options)
     }
 
     /// Forgets everything.
@@ -62,10 +66,10 @@ impl Session {
                 return Ok(None);
             }
             sequence.reserve(chunk.len())?;
-            let (start, tables) = (sequence.len(), sequence.tables().to_vec());
+            let (start, tables, epoch) = (sequence.len(), sequence.tables().to_vec(), sequence.epoch());
             let n_outputs = usize::from(wants_logits && stored.len() + chunk.len() == n_after);
             let (tokens, cancel) = (chunk.to_vec(), cancel.clone());
-            logits = match runner.run(Request { tokens, start, tables, n_outputs, cancel }) {
+            logits = match runner.run(Request { tokens, start, tables, epoch, n_outputs, cancel }) {
                 Err(Error::Cancelled) => return Ok(None),
                 done => done?,
             };
@@ -75,8 +79,12 @@ impl Session {
         Ok(Some(logits))
     }
 
-    /// Keeps the keys and values that `prompt` begins with, all but its last token, whose logits are needed.
+    /// Keeps the keys and values that `prompt` begins with, all but its last token, whose logits are needed; none where they
+    /// went with a device.
     fn keep_common_prefix(&mut self, prompt: &[u32]) {
+        if self.sequence.is_lost() {
+            self.clear();
+        }
         let common = self.stored.iter().zip(prompt).take_while(|(a, b)| a == b).count();
         self.sequence.truncate(common.min(prompt.len() - 1));
         self.stored.truncate(self.sequence.len());

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use silhak::{FinishReason, GenerateOptions, Model, Session, Usage};
 
-use crate::messages::Stats;
-use crate::system;
+use crate::footing::Footing;
+use crate::messages::{Lang, Stats};
 use crate::thinking::Aside;
+use crate::{output, system};
 
 /// An answer and how it came about.
 #[derive(Debug)]
@@ -25,17 +26,27 @@ pub(crate) struct Answer {
     pub(crate) first_token: Option<Instant>,
 }
 
-/// Generates an answer and hands each piece of it to `write`; thinking is shown aside.
+/// Generates an answer and hands each piece of it to `write`; thinking is shown aside, and so is where the model runs if
+/// that has changed.
 pub(crate) fn stream(
     session: &mut Session,
     prompt: &[u32],
     options: GenerateOptions,
+    lang: Lang,
     mut write: impl FnMut(&str) -> io::Result<()>,
 ) -> anyhow::Result<Answer> {
+    let model = session.model().clone();
+    let mut footing = Footing::of(&model);
     let mut generation = session.generate(prompt, options)?;
     let (mut text, mut reasoning, mut ids, mut first_token) = (String::new(), String::new(), Vec::new(), None);
     let mut aside = Aside::new();
     for piece in generation.by_ref() {
+        // It changes at the beginning of an answer: an answer that has begun ends with an error instead.
+        if first_token.is_none()
+            && let Some(news) = footing.news(&model, lang)
+        {
+            output::note(&news);
+        }
         let piece = piece?;
         first_token.get_or_insert_with(Instant::now);
         ids.extend(piece.token);
@@ -58,7 +69,7 @@ impl Answer {
     /// What `--stats` tells of an answer by `model`.
     pub(crate) fn stats(&self, model: &Model) -> Stats {
         Stats {
-            device: model.device().to_owned(),
+            device: model.device(),
             prompt_tokens: self.usage.prompt_tokens - self.usage.cached_tokens,
             prefill_tps: self.prefill_tps(),
             completion_tokens: self.usage.completion_tokens,

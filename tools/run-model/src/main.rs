@@ -14,6 +14,7 @@ mod commands;
 mod context;
 mod engine;
 mod facts;
+mod footing;
 mod gpus;
 mod messages;
 mod output;

@@ -105,7 +105,7 @@ impl Chat<'_> {
     fn answer(&mut self, prompt: &[u32]) -> anyhow::Result<String> {
         let mut stdout = io::stdout().lock();
         let write = |text: &str| stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
-        let answered = answer::stream(&mut self.session, prompt, self.start.options.clone(), write);
+        let answered = answer::stream(&mut self.session, prompt, self.start.options.clone(), self.lang, write);
         drop(stdout);
         output::line("")?;
         let answer = answered?;

@@ -78,7 +78,7 @@ fn one_shot(
         stdout.write_all(text.as_bytes())?;
         stdout.flush()
     };
-    let answer = answer::stream(&mut model.session(), tokens, options, write)?;
+    let answer = answer::stream(&mut model.session(), tokens, options, lang, write)?;
     drop(stdout);
     let timings = Timings::new(model, &answer, started);
     if json {
@@ -107,7 +107,7 @@ struct Report<'a> {
     finish_reason: &'static str,
     usage: UsageJson,
     /// The backends' names.
-    runs_on: &'a str,
+    runs_on: String,
     timings: &'a Timings,
 }
 

@@ -149,6 +149,19 @@ impl Lang {
         }
     }
 
+    /// A GPU fails, and has lost layers of the model.
+    pub(crate) fn runs_elsewhere(self, device: &str, on_gpu: usize) -> String {
+        match self {
+            Ko => format!(
+                "GPU가 거듭 멈추었거나 다시 준비되지 않아, 이제 {device}에서 실행합니다 (GPU의 층 {on_gpu}개). 전보다 느릴 수 있습니다."
+            ),
+            En => format!(
+                "The GPU was lost too often or does not come back: the model now runs on {device} (layers on the GPU: {on_gpu}), \
+                 which may be slower."
+            ),
+        }
+    }
+
     pub(crate) fn stats(self, stats: &Stats) -> String {
         let seconds = |ko: &str, en: &str, seconds: f64| match self {
             Ko => format!("{ko} {seconds:.2}초"),

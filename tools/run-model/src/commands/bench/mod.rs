@@ -18,14 +18,14 @@ pub(crate) fn run(args: &BenchArgs, context: &Context) -> anyhow::Result<()> {
     let n_ctx = args.engine.ctx.unwrap_or(args.depth + args.prefill.max(args.decode) + 1);
     let options = LoadOptions { n_ctx: Some(n_ctx), profile: args.profile, ..args.engine.load_options() };
     let model = engine::load(&path, options, context)?;
-    let mut bench = Bench::new(&model, args);
+    let mut bench = Bench::new(&model, args, context.lang);
     let report = Report {
         model: &args.model,
         device: args.engine.device.device.to_string(),
-        runs_on: model.device().to_owned(),
         threads: args.engine.device.n_threads(),
         prefill: bench.repeat(args.prefill, args.reps, Bench::prefill)?,
         decode: bench.repeat(args.decode, args.reps, Bench::decode)?,
+        runs_on: model.device(),
         depth: args.depth,
         load_s: model.load_time().as_secs_f64(),
         peak_rss_bytes: system::peak_rss(),
@@ -38,13 +38,14 @@ struct Bench {
     session: Session,
     depth: usize,
     is_profiled: bool,
+    lang: Lang,
     /// Counts up, so that no prompt goes on like the one before it and everything beyond `depth` really runs.
     round: usize,
 }
 
 impl Bench {
-    fn new(model: &Model, args: &BenchArgs) -> Self {
-        Self { session: model.session(), depth: args.depth, is_profiled: args.profile, round: 0 }
+    fn new(model: &Model, args: &BenchArgs, lang: Lang) -> Self {
+        Self { session: model.session(), depth: args.depth, is_profiled: args.profile, lang, round: 0 }
     }
 
     /// Does `work` once, which warms up and fills the context up to `depth`, then `reps` times to be measured.
@@ -96,7 +97,7 @@ impl Bench {
             ignore_end: true,
             ..GenerateOptions::default()
         };
-        let usage = answer::stream(&mut self.session, &prompt, options, |_| Ok(()))?.usage;
+        let usage = answer::stream(&mut self.session, &prompt, options, self.lang, |_| Ok(()))?.usage;
         Ok(usage)
     }
 }
