@@ -141,6 +141,7 @@ impl Integers for BlockQ6K {
 
 impl Unsigned for BlockQ4K {
     const BITS: u32 = 4;
+    const SCALE_LEN: Option<usize> = Some(32);
 
     #[inline(always)]
     fn unsigned(&self, out: &mut [u8; 256]) {
@@ -148,8 +149,8 @@ impl Unsigned for BlockQ4K {
     }
 
     #[inline(always)]
-    fn scales(&self, out: &mut [i16; 8]) {
-        for (j, out) in out.iter_mut().enumerate() {
+    fn scales(&self, out: &mut [i16; 16]) {
+        for (j, out) in out[..8].iter_mut().enumerate() {
             *out = i16::from(self.scale_min(j).0);
         }
     }
@@ -157,6 +158,7 @@ impl Unsigned for BlockQ4K {
 
 impl Unsigned for BlockQ5K {
     const BITS: u32 = 5;
+    const SCALE_LEN: Option<usize> = Some(32);
 
     #[inline(always)]
     fn unsigned(&self, out: &mut [u8; 256]) {
@@ -169,10 +171,33 @@ impl Unsigned for BlockQ5K {
     }
 
     #[inline(always)]
-    fn scales(&self, out: &mut [i16; 8]) {
-        for (j, out) in out.iter_mut().enumerate() {
+    fn scales(&self, out: &mut [i16; 16]) {
+        for (j, out) in out[..8].iter_mut().enumerate() {
             *out = i16::from(self.scale_min(j).0);
         }
+    }
+}
+
+impl Unsigned for BlockQ6K {
+    const BITS: u32 = 6;
+    const ZERO: i16 = 32;
+    const SCALE_LEN: Option<usize> = Some(16);
+
+    #[inline(always)]
+    fn unsigned(&self, out: &mut [u8; 256]) {
+        for (s, out) in out.chunks_exact_mut(32).enumerate() {
+            let (half, s4) = (s / 4, s % 4);
+            let low = &self.ql[64 * half + 32 * (s4 % 2)..][..32];
+            let high = &self.qh[32 * half..][..32];
+            for (out, (&low, &high)) in out.iter_mut().zip(low.iter().zip(high)) {
+                *out = ((low >> (4 * (s4 / 2))) & 15) | (((high >> (2 * s4)) & 3) << 4);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn scales(&self, out: &mut [i16; 16]) {
+        *out = self.scales.map(i16::from);
     }
 }
 

@@ -38,18 +38,20 @@ pub(crate) trait Integers: Block {
 }
 
 /// A block of few bits, whose quants fit an unsigned byte as they are: quant `i` is
-/// `scales[i / 32] * (unsigned[i] - ZERO)`.
+/// `scales[i / SCALE_LEN] * (unsigned[i] - ZERO)`.
 pub(crate) trait Unsigned: Integers {
-    /// Bits of a quant: 4 or 5.
+    /// Bits of a quant: 4, 5 or 6.
     const BITS: u32;
-    /// The zero point; formats with integer scales have none.
+    /// The zero point.
     const ZERO: i16 = 0;
+    /// Quants that share an integer scale, where the format has such: 16 or 32.
+    const SCALE_LEN: Option<usize> = None;
 
     /// Writes the `LEN` quants.
     fn unsigned(&self, out: &mut [u8; 256]);
 
-    /// Writes the integer scale of each 32 quants, where the format has them; otherwise they stay 1.
-    fn scales(&self, _out: &mut [i16; 8]) {}
+    /// Writes the integer scales, where the format has them; otherwise they stay 1.
+    fn scales(&self, _out: &mut [i16; 16]) {}
 }
 
 /// The two integer sums of a part of a block with activations `qs` and their sums: `sum(quant qs)`, `sum(minimum sums)`.

@@ -1,14 +1,14 @@
-//! Panels of unsigned bytes, for quants of 4 and 5 bits.
+//! Panels of unsigned bytes, for quants of 4 to 6 bits.
 //!
 //! One `vpmaddubsw` and one addition take four columns of eight rows. The additions stay in 16 bits for a whole block of
-//! 32 (4 bits: 16 products of 15 * 127) or for half of it (5 bits: 8 products of 31 * 127); then one `vpmaddwd` widens
-//! them, and multiplies the integer scale in where the format has one.
+//! 32 (4 bits: 16 products of 15 * 127), for half of it (5 bits: 8 products of 31 * 127) or a quarter (6 bits: 4 products of
+//! 63 * 127); then one `vpmaddwd` widens them, and multiplies the integer scale in where the format has one.
 
 use std::arch::asm;
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use super::{Dots, Factors, Panel, ROWS, Sums, halves, interleave, parts};
+use super::{Dots, Factors, Panel, ROWS, Sums, dot_pairs, halves, interleave, parts};
 use crate::linear::activations::{TOKENS, TokenGroup};
 use crate::linear::integers::Unsigned;
 
@@ -19,8 +19,10 @@ const COLS: usize = 1024;
 pub(in super::super) struct Quads<B> {
     /// `[four columns][row][4]`.
     quants: [[[u8; 4]; ROWS]; COLS / 4],
-    /// `[32 columns][row]`: the integer scale, twice.
-    scales: [[[i16; 2]; ROWS]; COLS / 32],
+    /// `[32 or 16 columns][row]`: the integer scale, twice.
+    scales: [[[i16; 2]; ROWS]; COLS / 16],
+    /// `[32 columns][row]`: the zero point times the scale of each half, where the format has both.
+    zeros: [[[i16; 2]; ROWS]; COLS / 32],
     factors: Factors<{ COLS / 32 }>,
     block: std::marker::PhantomData<B>,
 }
@@ -32,7 +34,8 @@ impl<B: Unsigned> Panel for Quads<B> {
     fn new() -> Self {
         Quads {
             quants: [[[0; 4]; ROWS]; COLS / 4],
-            scales: [[[0; 2]; ROWS]; COLS / 32],
+            scales: [[[0; 2]; ROWS]; COLS / 16],
+            zeros: [[[0; 2]; ROWS]; COLS / 32],
             factors: Factors::new(),
             block: std::marker::PhantomData,
         }
@@ -47,10 +50,18 @@ impl<B: Unsigned> Panel for Quads<B> {
                 let block: B = bytemuck::pod_read_unaligned(&row[b * size_of::<B>()..][..size_of::<B>()]);
                 block.unsigned(&mut quants[r]);
                 self.factors.unpack(i, r, &block);
-                let mut scales = [1; 8];
+                let mut scales = [1; 16];
                 block.scales(&mut scales);
-                for s in 0..B::LEN / 32 {
-                    self.scales[i * (B::LEN / 32) + s][r] = [scales[s]; 2];
+                let n_scales = scales_per_part::<B>() * parts::<B>();
+                for s in 0..n_scales {
+                    self.scales[i * n_scales + s][r] = [scales[s]; 2];
+                }
+                if has_zeros::<B>() {
+                    for p in 0..parts::<B>() {
+                        let of_part = &scales[scales_per_part::<B>() * p..][..scales_per_part::<B>()];
+                        let last = of_part[of_part.len() - 1];
+                        self.zeros[i * parts::<B>() + p][r] = [B::ZERO * of_part[0], B::ZERO * last];
+                    }
                 }
             }
             interleave(&quants, &mut self.quants[i * B::LEN / 4..][..B::LEN / 4]);
@@ -66,15 +77,29 @@ impl<B: Unsigned> Panel for Quads<B> {
                 let (part, act) = ((b - first) * parts::<B>() + p, b * parts::<B>() + p);
                 let quants = &self.quants[8 * part..][..8];
                 let quads = &acts.quads[8 * act..][..8];
-                let scales = &self.scales[part];
+                let n_scales = scales_per_part::<B>();
+                let scales = &self.scales[n_scales * part..][..n_scales];
                 let mut dots = [[_mm256_setzero_si256(); 2]; TOKENS];
-                if B::BITS == 4 {
-                    add_products(&mut dots, dot_quads::<8>(quants, quads), scales);
-                } else {
-                    add_products(&mut dots, dot_quads::<4>(&quants[..4], &quads[..4]), scales);
-                    add_products(&mut dots, dot_quads::<4>(&quants[4..], &quads[4..]), scales);
+                match B::BITS {
+                    4 => add_products(&mut dots, dot_quads::<8>(quants, quads), &scales[0]),
+                    5 => {
+                        add_products(&mut dots, dot_quads::<4>(&quants[..4], &quads[..4]), &scales[0]);
+                        add_products(&mut dots, dot_quads::<4>(&quants[4..], &quads[4..]), &scales[0]);
+                    }
+                    _ => {
+                        for quarter in 0..4 {
+                            let (quants, quads) = (&quants[2 * quarter..][..2], &quads[2 * quarter..][..2]);
+                            add_products(&mut dots, dot_quads::<2>(quants, quads), &scales[quarter * n_scales / 4]);
+                        }
+                    }
                 }
-                if B::ZERO != 0 {
+                if has_zeros::<B>() {
+                    let zeros = dot_pairs(&self.zeros[part..=part], &acts.sums[act..=act]);
+                    for t in 0..TOKENS {
+                        dots[t][0] = _mm256_sub_epi32(dots[t][0], zeros[t][0]);
+                        dots[t][1] = _mm256_sub_epi32(dots[t][1], zeros[t][1]);
+                    }
+                } else if B::ZERO != 0 {
                     for t in 0..TOKENS {
                         let sums = _mm256_set1_epi32(bytemuck::cast(acts.sums[act][t]));
                         let zero = _mm256_madd_epi16(sums, _mm256_set1_epi16(B::ZERO));
@@ -86,6 +111,19 @@ impl<B: Unsigned> Panel for Quads<B> {
             }
         }
     }
+}
+
+/// Integer scales for 32 columns of a row.
+const fn scales_per_part<B: Unsigned>() -> usize {
+    match B::SCALE_LEN {
+        Some(len) => 32 / len,
+        None => 1,
+    }
+}
+
+/// Whether each row has a zero point of its own.
+const fn has_zeros<B: Unsigned>() -> bool {
+    B::ZERO != 0 && B::SCALE_LEN.is_some()
 }
 
 /// The products of 16 rows with four tokens, summed over `N` times two columns into each 16 bits.
