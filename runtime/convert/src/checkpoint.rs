@@ -12,7 +12,7 @@ use safetensors::tensor::Metadata;
 
 use crate::Error;
 use crate::config::Config;
-use crate::fp8::{Scales, from_e4m3};
+use crate::fp8::{self, Scales, from_e4m3};
 
 /// All tensors, by name.
 #[derive(Debug)]
@@ -58,9 +58,6 @@ impl Tensor {
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
-
-/// What makers take who do not say.
-const FP8_BLOCK: [usize; 2] = [128, 128];
 
 /// The format's own bound on its header.
 const MAX_HEADER: u64 = 100_000_000;
@@ -123,7 +120,7 @@ impl Checkpoint {
         if names.is_empty() {
             return Ok(());
         }
-        let block = fp8_block(&Config::read_optional(&folder.join("config.json"))?)?;
+        let block = fp8::block_size(&Config::read_optional(&folder.join("config.json"))?)?;
         for name in names {
             let found = ["_scale_inv", "_scale"].iter().find_map(|end| self.tensors.remove(&format!("{name}{end}")));
             let tensor = found.ok_or_else(|| Error::MissingTensor { name: format!("{name}_scale") })?;
@@ -196,21 +193,6 @@ fn shard_names(folder: &Path) -> Result<BTreeSet<String>, Error> {
             Ok(name.ok_or_else(wrong)?.to_owned())
         })
         .collect()
-}
-
-/// Rows and columns of values that share a scale, where neither all nor those of a row do.
-fn fp8_block(config: &Config) -> Result<[usize; 2], Error> {
-    let Some(quantization) = config.inside("quantization_config") else {
-        return Ok(FP8_BLOCK);
-    };
-    let Some(block) = quantization.get("weight_block_size") else {
-        return Ok(FP8_BLOCK);
-    };
-    let sizes: Option<Vec<usize>> = block.as_array().and_then(|sizes| {
-        sizes.iter().map(|size| size.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|&n| n > 0)).collect()
-    });
-    let wrong = || quantization.wrong("weight_block_size", "two whole numbers, rows and columns");
-    sizes.and_then(|sizes| sizes.try_into().ok()).ok_or_else(wrong)
 }
 
 fn extend<const N: usize>(out: &mut Vec<f32>, bytes: &[u8], convert: impl Fn([u8; N]) -> f32) {

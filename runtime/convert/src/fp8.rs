@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use crate::Error;
+use crate::config::Config;
+
 /// The values of a block share a scale; so do those of a row, or all, where blocks are that large.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Scales {
@@ -14,11 +17,12 @@ pub(crate) struct Scales {
 
 impl Scales {
     /// The scales of a matrix of this `shape`: one for all, one per row, or one per block of the size in the configuration.
-    /// `None` if there are not as many as that.
+    /// `None` if there are not as many as that, or there is nothing to scale.
     pub(crate) fn new(values: Vec<f32>, scales: &[usize], shape: &[usize], block: [usize; 2]) -> Option<Scales> {
-        let &[rows, cols] = shape else {
+        let &[rows, cols] = shape else { return None };
+        if rows == 0 || cols == 0 {
             return None;
-        };
+        }
         let [height, width] = match *scales {
             [] | [1] | [1, 1] => [rows, cols],
             [n] | [n, 1] if n == rows => [1, cols],
@@ -42,6 +46,24 @@ impl Scales {
             }
         }
     }
+}
+
+/// What makers take who do not say.
+const BLOCK: [usize; 2] = [128, 128];
+
+/// Rows and columns of values that share a scale, where neither all nor those of a row do.
+pub(crate) fn block_size(config: &Config) -> Result<[usize; 2], Error> {
+    let Some(quantization) = config.inside("quantization_config") else {
+        return Ok(BLOCK);
+    };
+    let Some(block) = quantization.get("weight_block_size") else {
+        return Ok(BLOCK);
+    };
+    let sizes: Option<Vec<usize>> = block.as_array().and_then(|sizes| {
+        sizes.iter().map(|size| size.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|&n| n > 0)).collect()
+    });
+    let wrong = || quantization.wrong("weight_block_size", "two whole numbers, rows and columns");
+    sizes.and_then(|sizes| sizes.try_into().ok()).ok_or_else(wrong)
 }
 
 /// A value: a sign, four bits of exponent, three of mantissa; no infinities, and all ones are not a number.
@@ -91,6 +113,9 @@ mod tests {
         assert_eq!(scaled(&[2, 2], 4).unwrap(), [1., 1., 1., 2., 2., 3., 3., 3., 4., 4.]);
         for (scales, n) in [(&[2][..], 2), (&[2, 3], 6), (&[4, 1], 4), (&[3, 1], 2)] {
             assert_eq!(scaled(scales, n), None, "{scales:?}");
+        }
+        for shape in [&[0, 5][..], &[3, 0], &[3], &[3, 5, 2]] {
+            assert_eq!(Scales::new(vec![1.0], &[], shape, [2, 3]), None, "{shape:?}");
         }
     }
 }

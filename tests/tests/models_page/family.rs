@@ -53,18 +53,8 @@ pub(crate) enum School {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Licence {
     pub(crate) standing: Standing,
-    en: String,
-    ko: String,
+    pub(crate) text: Text,
     pub(crate) url: String,
-}
-
-impl Licence {
-    pub(crate) fn text(&self, lang: Lang) -> &str {
-        match lang {
-            Lang::En => &self.en,
-            Lang::Ko => &self.ko,
-        }
-    }
 }
 
 /// How well a licence is known.

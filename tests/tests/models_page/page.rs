@@ -78,7 +78,7 @@ fn section(page: &mut String, lang: Lang, family: &Family) {
             lang.of("Licence, as the maker or others say; not read by us", "라이선스(알려진 바이며 저희가 읽지 못함)")
         }
     };
-    line(page, format_args!("[{standing}]({}): {}\n", family.licence.url, family.licence.text(lang)));
+    line(page, format_args!("[{standing}]({}): {}\n", family.licence.url, family.licence.text.in_(lang)));
     let fixtures: Vec<String> =
         family.fixtures.iter().map(|name| format!("[`{name}`](../tests/fixtures/{name})")).collect();
     let compared = if family.own_class {
