@@ -2,24 +2,25 @@
 
 use silhak_quant::blocks::{BlockQ4_0, BlockQ4_1, BlockQ5_0, BlockQ5_1, BlockQ8_0};
 
-use super::{Integers, Unsigned};
+use super::Integers;
 
 impl Integers for BlockQ4_0 {
+    const BITS: u32 = 4;
+    const ZERO: i16 = 8;
+
     #[inline(always)]
     fn scale(&self) -> f32 {
         self.d.to_f32()
     }
 
     #[inline(always)]
-    fn quants(&self, out: &mut [i16; 256]) {
-        for (i, &q) in self.qs.iter().enumerate() {
-            out[i] = i16::from(q & 15) - 8;
-            out[i + 16] = i16::from(q >> 4) - 8;
-        }
+    fn bytes(&self, out: &mut [u8; 256]) {
+        four_bits(&self.qs, out);
     }
 }
 
 impl Integers for BlockQ4_1 {
+    const BITS: u32 = 4;
     const HAS_OFFSET: bool = true;
 
     #[inline(always)]
@@ -33,11 +34,8 @@ impl Integers for BlockQ4_1 {
     }
 
     #[inline(always)]
-    fn quants(&self, out: &mut [i16; 256]) {
-        for (i, &q) in self.qs.iter().enumerate() {
-            out[i] = i16::from(q & 15);
-            out[i + 16] = i16::from(q >> 4);
-        }
+    fn bytes(&self, out: &mut [u8; 256]) {
+        four_bits(&self.qs, out);
     }
 
     #[inline(always)]
@@ -47,18 +45,22 @@ impl Integers for BlockQ4_1 {
 }
 
 impl Integers for BlockQ5_0 {
+    const BITS: u32 = 5;
+    const ZERO: i16 = 16;
+
     #[inline(always)]
     fn scale(&self) -> f32 {
         self.d.to_f32()
     }
 
     #[inline(always)]
-    fn quants(&self, out: &mut [i16; 256]) {
-        five_bits(&self.qs, self.qh, -16, out);
+    fn bytes(&self, out: &mut [u8; 256]) {
+        five_bits(&self.qs, self.qh, out);
     }
 }
 
 impl Integers for BlockQ5_1 {
+    const BITS: u32 = 5;
     const HAS_OFFSET: bool = true;
 
     #[inline(always)]
@@ -72,8 +74,8 @@ impl Integers for BlockQ5_1 {
     }
 
     #[inline(always)]
-    fn quants(&self, out: &mut [i16; 256]) {
-        five_bits(&self.qs, self.qh, 0, out);
+    fn bytes(&self, out: &mut [u8; 256]) {
+        five_bits(&self.qs, self.qh, out);
     }
 
     #[inline(always)]
@@ -83,59 +85,24 @@ impl Integers for BlockQ5_1 {
 }
 
 impl Integers for BlockQ8_0 {
+    const BITS: u32 = 8;
+    const ZERO: i16 = 128;
+
     #[inline(always)]
     fn scale(&self) -> f32 {
         self.d.to_f32()
     }
 
     #[inline(always)]
-    fn quants(&self, out: &mut [i16; 256]) {
+    fn bytes(&self, out: &mut [u8; 256]) {
         for (out, &q) in out.iter_mut().zip(&self.qs) {
-            *out = i16::from(q);
+            *out = q.cast_unsigned() ^ 128;
         }
     }
 }
 
-impl Unsigned for BlockQ4_0 {
-    const BITS: u32 = 4;
-    const ZERO: i16 = 8;
-
-    #[inline(always)]
-    fn unsigned(&self, out: &mut [u8; 256]) {
-        four_bit_bytes(&self.qs, out);
-    }
-}
-
-impl Unsigned for BlockQ4_1 {
-    const BITS: u32 = 4;
-
-    #[inline(always)]
-    fn unsigned(&self, out: &mut [u8; 256]) {
-        four_bit_bytes(&self.qs, out);
-    }
-}
-
-impl Unsigned for BlockQ5_0 {
-    const BITS: u32 = 5;
-    const ZERO: i16 = 16;
-
-    #[inline(always)]
-    fn unsigned(&self, out: &mut [u8; 256]) {
-        five_bit_bytes(&self.qs, self.qh, out);
-    }
-}
-
-impl Unsigned for BlockQ5_1 {
-    const BITS: u32 = 5;
-
-    #[inline(always)]
-    fn unsigned(&self, out: &mut [u8; 256]) {
-        five_bit_bytes(&self.qs, self.qh, out);
-    }
-}
-
 #[inline(always)]
-fn four_bit_bytes(qs: &[u8; 16], out: &mut [u8; 256]) {
+fn four_bits(qs: &[u8; 16], out: &mut [u8; 256]) {
     for (i, &q) in qs.iter().enumerate() {
         out[i] = q & 15;
         out[i + 16] = q >> 4;
@@ -143,19 +110,9 @@ fn four_bit_bytes(qs: &[u8; 16], out: &mut [u8; 256]) {
 }
 
 #[inline(always)]
-fn five_bit_bytes(qs: &[u8; 16], qh: [u8; 4], out: &mut [u8; 256]) {
-    four_bit_bytes(qs, out);
+fn five_bits(qs: &[u8; 16], qh: [u8; 4], out: &mut [u8; 256]) {
+    four_bits(qs, out);
     for (i, out) in out[..32].iter_mut().enumerate() {
         *out |= ((qh[i / 8] >> (i % 8)) & 1) << 4;
-    }
-}
-
-/// The quants of Q5_0 and Q5_1, plus `zero`.
-#[inline(always)]
-fn five_bits(qs: &[u8; 16], qh: [u8; 4], zero: i16, out: &mut [i16; 256]) {
-    let qh = u32::from_le_bytes(qh);
-    for (i, &q) in qs.iter().enumerate() {
-        out[i] = (i16::from(q & 15) | (((qh >> i) & 1) << 4) as i16) + zero;
-        out[i + 16] = (i16::from(q >> 4) | (((qh >> (i + 16)) & 1) << 4) as i16) + zero;
     }
 }

@@ -4,7 +4,7 @@
 //! a token, broadcast by a load. So nothing is ever added up across lanes, and a scale multiplies eight rows at once.
 //! The panel stays in the first-level cache while all tokens pass over it.
 //!
-//! [`pairs`] serves every format, two columns of 16 bits at a time. [`quads`] is faster, and takes quants of 4 to 6
+//! [`pairs`] serves every format, two columns of 16 bits at a time. [`quads`] is faster, and takes quants of up to 6
 //! bits, four columns at a time.
 
 mod pairs;

@@ -1,8 +1,8 @@
-//! Panels of unsigned bytes, for quants of 4 to 6 bits.
+//! Panels of unsigned bytes, for quants of up to 6 bits.
 //!
 //! One `vpmaddubsw` and one addition take four columns of eight rows. The additions stay in 16 bits for a whole block of
 //! 32 (4 bits: 16 products of 15 * 127), for half of it (5 bits: 8 products of 31 * 127) or a quarter (6 bits: 4 products of
-//! 63 * 127); then one `vpmaddwd` widens them, and multiplies the integer scale in where the format has one.
+//! 63 * 127), or as far as a scale goes; then one `vpmaddwd` widens them, and multiplies the integer scale in where the format has one.
 
 use std::arch::asm;
 use std::arch::x86_64::*;
@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use super::{Dots, Factors, Panel, ROWS, Sums, dot_pairs, halves, interleave, parts};
 use crate::linear::activations::{TOKENS, TokenGroup};
-use crate::linear::integers::Unsigned;
+use crate::linear::integers::Integers;
 
 const COLS: usize = 1024;
 
@@ -27,7 +27,7 @@ pub(in super::super) struct Quads<B> {
     block: std::marker::PhantomData<B>,
 }
 
-impl<B: Unsigned> Panel for Quads<B> {
+impl<B: Integers> Panel for Quads<B> {
     type Block = B;
     const COLS: usize = COLS;
 
@@ -43,12 +43,12 @@ impl<B: Unsigned> Panel for Quads<B> {
 
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn unpack(&mut self, rows: &[u8], row_bytes: usize, blocks: Range<usize>) {
-        let mut quants = [[0u8; 256]; ROWS];
+        let mut bytes = [[0u8; 256]; ROWS];
         for (i, b) in blocks.enumerate() {
             self.factors.clear(i);
             for (r, row) in rows.chunks_exact(row_bytes).enumerate() {
                 let block: B = bytemuck::pod_read_unaligned(&row[b * size_of::<B>()..][..size_of::<B>()]);
-                block.unsigned(&mut quants[r]);
+                block.bytes(&mut bytes[r]);
                 self.factors.unpack(i, r, &block);
                 let mut scales = [1; 16];
                 block.scales(&mut scales);
@@ -64,7 +64,7 @@ impl<B: Unsigned> Panel for Quads<B> {
                     }
                 }
             }
-            interleave(&quants, &mut self.quants[i * B::LEN / 4..][..B::LEN / 4]);
+            interleave(&bytes, &mut self.quants[i * B::LEN / 4..][..B::LEN / 4]);
         }
     }
 
@@ -80,17 +80,17 @@ impl<B: Unsigned> Panel for Quads<B> {
                 let n_scales = scales_per_part::<B>();
                 let scales = &self.scales[n_scales * part..][..n_scales];
                 let mut dots = [[_mm256_setzero_si256(); 2]; TOKENS];
-                match B::BITS {
-                    4 => add_products(&mut dots, dot_quads::<8>(quants, quads), &scales[0]),
-                    5 => {
-                        add_products(&mut dots, dot_quads::<4>(&quants[..4], &quads[..4]), &scales[0]);
-                        add_products(&mut dots, dot_quads::<4>(&quants[4..], &quads[4..]), &scales[0]);
+                if B::BITS <= 4 && n_scales == 1 {
+                    add_products(&mut dots, dot_quads::<8>(quants, quads), &scales[0]);
+                } else if B::BITS <= 5 {
+                    for half in 0..2 {
+                        let (quants, quads) = (&quants[4 * half..][..4], &quads[4 * half..][..4]);
+                        add_products(&mut dots, dot_quads::<4>(quants, quads), &scales[half * n_scales / 2]);
                     }
-                    _ => {
-                        for quarter in 0..4 {
-                            let (quants, quads) = (&quants[2 * quarter..][..2], &quads[2 * quarter..][..2]);
-                            add_products(&mut dots, dot_quads::<2>(quants, quads), &scales[quarter * n_scales / 4]);
-                        }
+                } else {
+                    for quarter in 0..4 {
+                        let (quants, quads) = (&quants[2 * quarter..][..2], &quads[2 * quarter..][..2]);
+                        add_products(&mut dots, dot_quads::<2>(quants, quads), &scales[quarter * n_scales / 4]);
                     }
                 }
                 if has_zeros::<B>() {
@@ -114,7 +114,7 @@ impl<B: Unsigned> Panel for Quads<B> {
 }
 
 /// Integer scales for 32 columns of a row.
-const fn scales_per_part<B: Unsigned>() -> usize {
+const fn scales_per_part<B: Integers>() -> usize {
     match B::SCALE_LEN {
         Some(len) => 32 / len,
         None => 1,
@@ -122,7 +122,7 @@ const fn scales_per_part<B: Unsigned>() -> usize {
 }
 
 /// Whether each row has a zero point of its own.
-const fn has_zeros<B: Unsigned>() -> bool {
+const fn has_zeros<B: Integers>() -> bool {
     B::ZERO != 0 && B::SCALE_LEN.is_some()
 }
 
