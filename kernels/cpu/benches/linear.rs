@@ -50,6 +50,7 @@ fn time(kernel: &LinearKernel, format: Format, (rows, cols, tokens): (usize, usi
     let n_copies = if tokens <= 8 { CYCLE_BYTES.div_ceil(bytes) } else { 1 };
     let mut random = Random::new(1);
     let one = random.weights(format, rows.min(64), cols);
+    let one = kernel.stored(&one, cols);
     let weights: Vec<u8> = one.iter().copied().cycle().take(bytes * n_copies).collect();
     let x = random.activations(tokens * cols);
     let mut acts = Activations::new(&Caps::detect());

@@ -10,17 +10,23 @@ pub enum Isa {
     Generic,
     /// AVX2 with FMA and F16C.
     Avx2,
+    /// AVX2 with AVX-VNNI: products of bytes in one instruction.
+    AvxVnni,
+    /// AVX-512 (F, BW, VL) with VNNI.
+    Avx512Vnni,
 }
 
 impl Isa {
     /// Every instruction set, the plainest first.
-    pub const ALL: &[Isa] = &[Isa::Generic, Isa::Avx2];
+    pub const ALL: &[Isa] = &[Isa::Generic, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni];
 
     /// The name used in kernel names and settings.
     pub fn name(self) -> &'static str {
         match self {
             Isa::Generic => "generic",
             Isa::Avx2 => "avx2",
+            Isa::AvxVnni => "avx-vnni",
+            Isa::Avx512Vnni => "avx512-vnni",
         }
     }
 }
@@ -33,7 +39,7 @@ impl fmt::Display for Isa {
 
 /// A name that is not one of [`Isa::ALL`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown instruction set `{0}`; expected `generic` or `avx2`")]
+#[error("unknown instruction set `{0}`; expected `generic`, `avx2`, `avx-vnni` or `avx512-vnni`")]
 pub struct UnknownIsa(String);
 
 impl FromStr for Isa {
@@ -53,52 +59,143 @@ impl FromStr for Isa {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caps {
     avx2: Option<Avx2>,
+    avx_vnni: Option<AvxVnni>,
+    avx512_vnni: Option<Avx512Vnni>,
 }
 
 impl Caps {
     /// What this machine has.
     pub fn detect() -> Caps {
-        Caps { avx2: Avx2::detect() }
+        let avx2 = Avx2::detect();
+        Caps { avx2, avx_vnni: AvxVnni::detect(avx2), avx512_vnni: Avx512Vnni::detect(avx2) }
     }
 
     /// Nothing beyond the generic set.
     pub fn generic() -> Caps {
-        Caps { avx2: None }
+        Caps { avx2: None, avx_vnni: None, avx512_vnni: None }
     }
 
     /// This machine's abilities up to and including `isa`; `None` if the machine does not have it.
     pub fn with_isa(isa: Isa) -> Option<Caps> {
-        match isa {
-            Isa::Generic => Some(Caps::generic()),
-            Isa::Avx2 => Avx2::detect().map(|avx2| Caps { avx2: Some(avx2) }),
-        }
+        let all = Caps::detect();
+        let caps = Caps {
+            avx2: all.avx2.filter(|_| isa >= Isa::Avx2),
+            avx_vnni: all.avx_vnni.filter(|_| isa >= Isa::AvxVnni),
+            avx512_vnni: all.avx512_vnni.filter(|_| isa >= Isa::Avx512Vnni),
+        };
+        caps.has(isa).then_some(caps)
     }
 
     /// The best instruction set that may be used.
     pub fn isa(&self) -> Isa {
-        if self.avx2.is_some() { Isa::Avx2 } else { Isa::Generic }
+        Isa::ALL.iter().copied().rfind(|isa| self.has(*isa)).unwrap_or(Isa::Generic)
+    }
+
+    /// Whether an instruction set may be used.
+    pub fn has(&self, isa: Isa) -> bool {
+        match isa {
+            Isa::Generic => true,
+            Isa::Avx2 => self.avx2.is_some(),
+            Isa::AvxVnni => self.avx_vnni.is_some(),
+            Isa::Avx512Vnni => self.avx512_vnni.is_some(),
+        }
     }
 
     /// Proof that AVX2, FMA and F16C may be used.
     pub fn avx2(&self) -> Option<Avx2> {
         self.avx2
     }
+
+    /// Proof that AVX-VNNI may be used, too.
+    pub fn avx_vnni(&self) -> Option<AvxVnni> {
+        self.avx_vnni
+    }
+
+    /// Proof that AVX-512 with VNNI may be used, and AVX2, FMA and F16C.
+    pub fn avx512_vnni(&self) -> Option<Avx512Vnni> {
+        self.avx512_vnni
+    }
 }
 
-/// Proof that the processor has AVX2, FMA and F16C. It comes from [`Caps`] only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Avx2(());
+/// A type whose values prove that the processor has some instructions. They come from [`Caps`] only.
+macro_rules! proof {
+    ($(#[$doc:meta])+ $name:ident) => {
+        $(#[$doc])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $name(());
 
+        impl $name {
+            /// The proof, where it is known from elsewhere.
+            ///
+            /// # Safety
+            /// The processor must have the instructions.
+            #[cfg(target_arch = "x86_64")]
+            pub(crate) unsafe fn assume() -> Self {
+                $name(())
+            }
+        }
+    };
+}
+
+proof! {
+    /// Proof that the processor has AVX2, FMA and F16C. It comes from [`Caps`] only.
+    Avx2
+}
+proof! {
+    /// Proof that the processor has AVX-VNNI, and all that [`Avx2`] stands for. It comes from [`Caps`] only.
+    AvxVnni
+}
+proof! {
+    /// Proof that the processor has AVX-512 F, BW, VL and VNNI, and all that [`Avx2`] stands for. It comes from [`Caps`]
+    /// only.
+    Avx512Vnni
+}
+
+#[cfg(target_arch = "x86_64")]
 impl Avx2 {
-    #[cfg(target_arch = "x86_64")]
     fn detect() -> Option<Avx2> {
         let found =
             is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
         found.then_some(Avx2(()))
     }
+}
 
-    #[cfg(not(target_arch = "x86_64"))]
+#[cfg(target_arch = "x86_64")]
+impl AvxVnni {
+    fn detect(avx2: Option<Avx2>) -> Option<AvxVnni> {
+        (avx2.is_some() && is_x86_feature_detected!("avxvnni")).then_some(AvxVnni(()))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Avx512Vnni {
+    fn detect(avx2: Option<Avx2>) -> Option<Avx512Vnni> {
+        let found = avx2.is_some()
+            && is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vnni");
+        found.then_some(Avx512Vnni(()))
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+impl Avx2 {
     fn detect() -> Option<Avx2> {
+        None
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+impl AvxVnni {
+    fn detect(_: Option<Avx2>) -> Option<AvxVnni> {
+        None
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+impl Avx512Vnni {
+    fn detect(_: Option<Avx2>) -> Option<Avx512Vnni> {
         None
     }
 }
@@ -120,6 +217,10 @@ mod tests {
         assert_eq!(Caps::with_isa(Isa::Generic), Some(Caps::generic()));
         assert_eq!(Caps::generic().avx2(), None);
         let detected = Caps::detect();
-        assert_eq!(Caps::with_isa(Isa::Avx2).is_some(), detected.isa() >= Isa::Avx2);
+        for &isa in Isa::ALL {
+            let forced = Caps::with_isa(isa);
+            assert_eq!(forced.is_some(), detected.has(isa), "{isa}");
+            assert!(forced.is_none_or(|caps| caps.isa() == isa), "{isa}");
+        }
     }
 }

@@ -14,10 +14,21 @@ pub const MATMUL_TOKENS: usize = 12;
 pub struct Variant {
     /// The weights' format.
     pub format: Format,
+    /// How the weights are laid out.
+    pub storage: Storage,
     /// Few tokens or many.
     pub shape: LinearShape,
     /// The instruction set.
     pub isa: Isa,
+}
+
+/// How the weights of a matrix are laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Storage {
+    /// Row after row, as in the file.
+    Rows,
+    /// Repacked, sixteen rows side by side.
+    Panels,
 }
 
 /// What a linear kernel is made for. Each computes any number of tokens.
@@ -25,7 +36,7 @@ pub struct Variant {
 pub enum LinearShape {
     /// One token, or a few: every weight is used as it is read.
     Matvec,
-    /// Many tokens: weights are rearranged in small panels, and each is used for all tokens.
+    /// Many tokens: weights are unpacked in small tiles, and each is used for all tokens.
     Matmul,
 }
 
@@ -33,13 +44,26 @@ pub enum LinearShape {
 ///
 /// The choice looks at the whole batch, not at a thread's part of it: so results do not depend on how the work is
 /// shared.
-pub fn choose(format: Format, n_tokens: usize, caps: &Caps) -> Variant {
-    let isa = caps.isa();
-    let shape = match isa {
-        Isa::Avx2 if n_tokens >= MATMUL_TOKENS => LinearShape::Matmul,
-        Isa::Avx2 | Isa::Generic => LinearShape::Matvec,
+pub fn choose(format: Format, storage: Storage, n_tokens: usize, caps: &Caps) -> Variant {
+    let shape = match caps.isa() {
+        Isa::Generic => LinearShape::Matvec,
+        _ if n_tokens < MATMUL_TOKENS => LinearShape::Matvec,
+        _ => LinearShape::Matmul,
     };
-    Variant { format, shape, isa }
+    // Floats, and rows that are used as they are read, gain nothing from products of bytes.
+    let in_lanes = storage == Storage::Panels || (!is_float(format) && shape == LinearShape::Matmul);
+    let isa = if in_lanes { caps.isa() } else { caps.isa().min(Isa::Avx2) };
+    Variant { format, storage, shape, isa }
+}
+
+/// How to lay out a matrix in `format` whose rows are used in multiples of `unit`, where there is memory to repack it.
+pub fn storage(format: Format, unit: usize, caps: &Caps) -> Storage {
+    let panels = caps.isa() > Isa::Generic && !is_float(format) && unit.is_multiple_of(crate::linear::ROWS);
+    if panels { Storage::Panels } else { Storage::Rows }
+}
+
+fn is_float(format: Format) -> bool {
+    matches!(format, Format::F32 | Format::F16 | Format::Bf16)
 }
 
 #[cfg(test)]
@@ -49,22 +73,39 @@ mod tests {
     #[test]
     fn the_generic_kernels_have_one_shape() {
         for n in [1, 1000] {
-            let variant = choose(Format::Q4K, n, &Caps::generic());
-            assert_eq!(variant, Variant { format: Format::Q4K, shape: LinearShape::Matvec, isa: Isa::Generic });
+            let variant = choose(Format::Q4K, Storage::Rows, n, &Caps::generic());
+            let (format, storage, shape) = (Format::Q4K, Storage::Rows, LinearShape::Matvec);
+            assert_eq!(variant, Variant { format, storage, shape, isa: Isa::Generic });
         }
+        assert_eq!(storage(Format::Q4K, 16, &Caps::generic()), Storage::Rows);
     }
 
     #[test]
     fn many_tokens_go_through_matmul() {
+        for &isa in &Isa::ALL[1..] {
+            let Some(caps) = Caps::with_isa(isa) else {
+                println!("SKIPPED: this machine has no {isa}");
+                continue;
+            };
+            for &format in Format::ALL {
+                let choose = |n_tokens| choose(format, storage(format, 16, &caps), n_tokens, &caps);
+                assert_eq!([1, MATMUL_TOKENS - 1].map(|n| choose(n).shape), [LinearShape::Matvec; 2]);
+                assert_eq!([MATMUL_TOKENS, 1000].map(|n| choose(n).shape), [LinearShape::Matmul; 2]);
+                let best = if is_float(format) { Isa::Avx2 } else { isa };
+                assert_eq!(choose(1).isa, best, "{format}");
+                assert_eq!(super::choose(format, Storage::Rows, 1, &caps).isa, Isa::Avx2, "{format}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_whole_panels_are_repacked() {
         let Some(caps) = Caps::with_isa(Isa::Avx2) else {
-            println!("SKIPPED: this machine has no AVX2");
+            println!("SKIPPED: this machine has no avx2");
             return;
         };
-        for &format in Format::ALL {
-            let shape = |n_tokens| choose(format, n_tokens, &caps).shape;
-            assert_eq!([1, MATMUL_TOKENS - 1].map(shape), [LinearShape::Matvec; 2]);
-            assert_eq!([MATMUL_TOKENS, 1000].map(shape), [LinearShape::Matmul; 2]);
-            assert_eq!(choose(format, 1, &caps).isa, Isa::Avx2);
-        }
+        assert_eq!(storage(Format::Q6K, 48, &caps), Storage::Panels);
+        assert_eq!(storage(Format::Q6K, 40, &caps), Storage::Rows);
+        assert_eq!(storage(Format::F16, 48, &caps), Storage::Rows);
     }
 }

@@ -98,7 +98,7 @@ impl Case {
         activations.fill(&self.activations);
         let mut out = vec![0.0; self.exact.len()];
         let mut output = Output::new(&mut out, self.rows());
-        kernel.run(&self.weights, self.cols, &activations, 0..self.tokens, &mut output);
+        kernel.run(&kernel.stored(&self.weights, self.cols), self.cols, &activations, 0..self.tokens, &mut output);
         Ok(out)
     }
 

@@ -164,7 +164,7 @@ impl<'a> ActivationUse<'a> {
 
     fn kernel(&self, x: ValueId, weight: WeightId) -> LinearKernel {
         let amount = self.amounts.of(self.plan.value(x).rows);
-        LinearKernel::choose(self.plan.weight(weight).format, amount.example(), self.caps)
+        LinearKernel::choose(self.plan.weight(weight).format, crate::policy::Storage::Rows, amount.example(), self.caps)
     }
 }
 

@@ -21,8 +21,6 @@ pub struct ActivationLayout {
 enum Order {
     /// One token after the other.
     Rows,
-    /// Groups of [`TOKENS`] tokens side by side, by two values in 16 bits.
-    Pairs,
     /// Groups of [`TOKENS`] tokens side by side, by four values in 8 bits.
     Quads,
 }
@@ -35,9 +33,6 @@ impl ActivationLayout {
     pub(crate) const fn rows(format: ActivationFormat) -> Self {
         ActivationLayout { format, order: Order::Rows }
     }
-
-    /// Groups of [`TOKENS`] tokens, quantized and widened to 16 bits.
-    pub(crate) const PAIRS: Self = ActivationLayout { format: ActivationFormat::A8, order: Order::Pairs };
 
     /// Groups of [`TOKENS`] tokens, quantized.
     pub(crate) const QUADS: Self = ActivationLayout { format: ActivationFormat::A8, order: Order::Quads };
@@ -53,10 +48,7 @@ impl ActivationLayout {
         match (self.order, self.format) {
             (Order::Rows, ActivationFormat::F32) => n * size_of::<f32>(),
             (Order::Rows, _) => n + n / BLOCK_LEN * size_of::<f32>() + n / SUM_LEN * size_of::<i16>(),
-            (order @ (Order::Pairs | Order::Quads), _) => {
-                let per_quant = if order == Order::Quads { size_of::<i8>() } else { size_of::<i16>() };
-                padded * per_quant + padded / BLOCK_LEN * (size_of::<f32>() + 2 * size_of::<i16>())
-            }
+            (Order::Quads, _) => padded + padded / BLOCK_LEN * (size_of::<f32>() + 2 * size_of::<i16>()),
         }
     }
 
@@ -86,9 +78,7 @@ pub struct Activations {
     scales: Vec<f32>,
     /// `[n_tokens, cols / SUM_LEN]`.
     sums: Vec<i16>,
-    /// The quants of groups in 16 bits: `[n_groups, cols / 2]`.
-    group_pairs: Vec<[[i16; 2]; TOKENS]>,
-    /// The quants of groups in 8 bits: `[n_groups, cols / 4]`.
+    /// The quants of groups: `[n_groups, cols / 4]`.
     group_quads: Vec<[[i8; 4]; TOKENS]>,
     /// The scales of groups: `[n_groups, cols / BLOCK_LEN]`.
     group_scales: Vec<[f32; TOKENS]>,
@@ -108,7 +98,6 @@ impl Activations {
             qs: Vec::new(),
             scales: Vec::new(),
             sums: Vec::new(),
-            group_pairs: Vec::new(),
             group_quads: Vec::new(),
             group_scales: Vec::new(),
             group_sums: Vec::new(),
@@ -138,12 +127,9 @@ impl Activations {
                 resize(&mut self.scales, n / BLOCK_LEN)?;
                 resize(&mut self.sums, n / SUM_LEN)?;
             }
-            (order @ (Order::Pairs | Order::Quads), _) => {
+            (Order::Quads, _) => {
                 let per_token = padded / TOKENS;
-                match order {
-                    Order::Quads => resize(&mut self.group_quads, per_token / 4)?,
-                    _ => resize(&mut self.group_pairs, per_token / 2)?,
-                }
+                resize(&mut self.group_quads, per_token / 4)?;
                 resize(&mut self.group_scales, per_token / BLOCK_LEN)?;
                 resize(&mut self.group_sums, per_token / BLOCK_LEN)?;
             }
@@ -173,7 +159,6 @@ impl Activations {
             qs: self.qs.as_mut_ptr(),
             scales: self.scales.as_mut_ptr(),
             sums: self.sums.as_mut_ptr(),
-            group_pairs: self.group_pairs.as_mut_ptr().cast(),
             group_quads: self.group_quads.as_mut_ptr().cast(),
             group_scales: self.group_scales.as_mut_ptr().cast(),
             group_sums: self.group_sums.as_mut_ptr().cast(),
@@ -190,7 +175,7 @@ impl Activations {
     pub fn bytes(&self) -> usize {
         let rows = size_of_val(&*self.qs) + size_of_val(&*self.scales) + size_of_val(&*self.sums);
         let (scales, sums) = (size_of_val(&*self.group_scales), size_of_val(&*self.group_sums));
-        let quants = size_of_val(&*self.group_pairs) + size_of_val(&*self.group_quads);
+        let quants = size_of_val(&*self.group_quads);
         size_of_val(&*self.values) + rows + quants + scales + sums
     }
 
@@ -221,13 +206,8 @@ impl Activations {
 
     /// Group `g`: tokens `TOKENS * g ..`.
     pub(crate) fn group(&self, g: usize) -> TokenGroup<'_> {
-        let (n_pairs, n_quads) = match self.layout.order {
-            Order::Quads => (0, self.cols / 4),
-            _ => (self.cols / 2, 0),
-        };
-        let n_blocks = self.cols / BLOCK_LEN;
+        let (n_quads, n_blocks) = (self.cols / 4, self.cols / BLOCK_LEN);
         TokenGroup {
-            pairs: &self.group_pairs[g * n_pairs..][..n_pairs],
             quads: &self.group_quads[g * n_quads..][..n_quads],
             scales: &self.group_scales[g * n_blocks..][..n_blocks],
             sums: &self.group_sums[g * n_blocks..][..n_blocks],
@@ -238,9 +218,7 @@ impl Activations {
 /// The activations of a group of tokens, side by side. Those beyond the last token are unspecified.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokenGroup<'a> {
-    /// `[cols / 2]`: two quants of each token; empty if the layout is by four.
-    pub(crate) pairs: &'a [[[i16; 2]; TOKENS]],
-    /// `[cols / 4]`: four quants of each token; empty if the layout is by two.
+    /// `[cols / 4]`: four quants of each token.
     pub(crate) quads: &'a [[[i8; 4]; TOKENS]],
     /// One for each block.
     pub(crate) scales: &'a [[f32; TOKENS]],
@@ -270,7 +248,6 @@ pub struct ActivationWriter<'a> {
     qs: *mut i8,
     scales: *mut f32,
     sums: *mut i16,
-    group_pairs: *mut [i16; 2],
     group_quads: *mut [i8; 4],
     group_scales: *mut f32,
     group_sums: *mut [i16; 2],
@@ -309,7 +286,7 @@ impl ActivationWriter<'_> {
             },
             // SAFETY: the tokens are within, and the caller keeps others off their rows.
             (Order::Rows, _) => unsafe { self.quantize_rows(tokens.start, x) },
-            (Order::Pairs | Order::Quads, _) => {
+            (Order::Quads, _) => {
                 for (t, x) in tokens.zip(x.chunks_exact(self.cols)) {
                     // SAFETY: as above, for one token.
                     unsafe { self.quantize_in_group(t, x) }
@@ -348,17 +325,11 @@ impl ActivationWriter<'_> {
             let (qs, scales, sums) = (&mut qs[..n], &mut scales[..n / BLOCK_LEN], &mut sums[..n / SUM_LEN]);
             self.quantizer.run(x, Quants { qs, scales, sums });
             let start = group * self.cols + 256 * c;
-            // SAFETY: the buffers have `TOKENS` items for each two or four values, block and pair of sums of each group of
+            // SAFETY: the buffers have `TOKENS` items for each four values, block and pair of sums of each group of
             // rows, padded to whole groups; the token is within, and the caller keeps others off.
             unsafe {
-                if self.layout.order == Order::Quads {
-                    for (i, &quad) in qs.as_chunks::<4>().0.iter().enumerate() {
-                        self.group_quads.add((start / 4 + i) * TOKENS + lane).write(quad);
-                    }
-                } else {
-                    for (i, pair) in qs.as_chunks::<2>().0.iter().enumerate() {
-                        self.group_pairs.add((start / 2 + i) * TOKENS + lane).write(pair.map(i16::from));
-                    }
+                for (i, &quad) in qs.as_chunks::<4>().0.iter().enumerate() {
+                    self.group_quads.add((start / 4 + i) * TOKENS + lane).write(quad);
                 }
                 for (i, &scale) in scales.iter().enumerate() {
                     self.group_scales.add((start / BLOCK_LEN + i) * TOKENS + lane).write(scale);

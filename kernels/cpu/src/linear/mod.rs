@@ -2,8 +2,8 @@
 //!
 //! [`LinearKernel::choose`] picks a kernel for a format and a number of tokens; [`Activations`] hold the tokens in the
 //! layout that the kernel asks for; [`LinearKernel::run`] multiplies them with some of the weight's rows. The rows stay
-//! as they are in the GGUF file, at any address. A row's result does not depend on which other rows and tokens the
-//! same call computes.
+//! as they are in the GGUF file, at any address, or are repacked into panels. A row's result does not depend on which
+//! other rows and tokens the same call computes, nor on how it is stored.
 
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "the AVX2 kernels alone use all of it"))]
 mod activations;
@@ -13,7 +13,9 @@ mod generic;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "the AVX2 kernels alone use all of it"))]
 mod integers;
 mod output;
+mod panels;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -21,12 +23,14 @@ use half::{bf16, f16};
 use silhak_ops::ActivationFormat;
 use silhak_quant::{Format, blocks};
 
-use crate::policy::{self, LinearShape, Variant};
+use crate::policy::{self, LinearShape, Storage, Variant};
 use crate::{Caps, Isa};
 
 pub(crate) use activations::TOKENS;
 pub use activations::{ActivationLayout, ActivationWriter, Activations};
 pub use output::Output;
+pub(crate) use panels::ROWS;
+pub use panels::{panel_bytes, repack, unpack};
 
 /// Multiplies rows of one weight format with activations. Holding one proves that the processor can run it.
 #[derive(Clone, Copy)]
@@ -39,34 +43,36 @@ pub struct LinearKernel {
 /// What a kernel computes: all `out.n_rows()` rows times all `tokens`. The caller has checked every length.
 ///
 /// Calling it is sound where the processor has the kernel's instructions.
-type Run = unsafe fn(rows: &[u8], cols: usize, acts: &Activations, tokens: Range<usize>, out: &mut Output<'_>);
+type Run = unsafe fn(weights: &[u8], cols: usize, acts: &Activations, tokens: Range<usize>, out: &mut Output<'_>);
 
 impl LinearKernel {
     /// The kernel that [`policy::choose`] picks.
-    pub fn choose(format: Format, n_tokens: usize, caps: &Caps) -> LinearKernel {
-        let variant = policy::choose(format, n_tokens, caps);
-        LinearKernel::new(variant, caps).unwrap_or_else(|| LinearKernel::generic(format))
+    pub fn choose(format: Format, storage: Storage, n_tokens: usize, caps: &Caps) -> LinearKernel {
+        let variant = policy::choose(format, storage, n_tokens, caps);
+        LinearKernel::new(variant, caps).unwrap_or_else(|| panic!("policy chose {variant:?}, which does not exist"))
     }
 
     /// This very kernel, if it exists and `caps` allow it.
     pub fn new(variant: Variant, caps: &Caps) -> Option<LinearKernel> {
-        match (variant.isa, variant.shape) {
-            (Isa::Generic, LinearShape::Matvec) => Some(LinearKernel::generic(variant.format)),
-            (Isa::Generic, LinearShape::Matmul) => None,
+        let Variant { format, storage, shape, isa } = variant;
+        match (storage, shape, isa) {
+            (Storage::Rows, LinearShape::Matvec, Isa::Generic) => Some(LinearKernel::generic(format)),
             #[cfg(target_arch = "x86_64")]
-            (Isa::Avx2, _) => {
-                let (run, layout) = avx2::kernel(caps.avx2()?, variant.format, variant.shape);
+            (Storage::Rows, _, Isa::Avx2) if shape == LinearShape::Matvec || format.block_len() == 1 => {
+                let (run, layout) = avx2::kernel(caps.avx2()?, format, shape)?;
                 Some(LinearKernel { variant, layout, run })
             }
-            #[cfg(not(target_arch = "x86_64"))]
-            (Isa::Avx2, _) => None,
+            _ => panels::kernel(&variant, caps).map(|(run, layout)| LinearKernel { variant, layout, run }),
         }
     }
 
     /// Every kernel for `format` that `caps` allow.
     pub fn all(format: Format, caps: &Caps) -> Vec<LinearKernel> {
         let shapes = [LinearShape::Matvec, LinearShape::Matmul];
-        let variants = Isa::ALL.iter().flat_map(|&isa| shapes.map(|shape| Variant { format, shape, isa }));
+        let layouts = [Storage::Rows, Storage::Panels].into_iter().flat_map(|s| shapes.map(|shape| (s, shape)));
+        let variants = Isa::ALL
+            .iter()
+            .flat_map(|&isa| layouts.clone().map(move |(storage, shape)| Variant { format, storage, shape, isa }));
         variants.filter_map(|variant| LinearKernel::new(variant, caps)).collect()
     }
 
@@ -88,7 +94,8 @@ impl LinearKernel {
             Format::Iq4Nl => generic::integers::<blocks::BlockIq4Nl>,
             Format::Iq4Xs => generic::integers::<blocks::BlockIq4Xs>,
         };
-        let variant = Variant { format, shape: LinearShape::Matvec, isa: Isa::Generic };
+        let (storage, shape) = (Storage::Rows, LinearShape::Matvec);
+        let variant = Variant { format, storage, shape, isa: Isa::Generic };
         LinearKernel { variant, layout: ActivationLayout::rows(ActivationFormat::of(format)), run }
     }
 
@@ -97,14 +104,19 @@ impl LinearKernel {
         self.variant
     }
 
-    /// The kernel's name, such as `cpu-matvec-q4_kxa8-avx2`.
+    /// The kernel's name, such as `cpu-matvec-q4_kxa8-avx2` or, of panels, `cpu-matvec-q4_k-r16xa8-avx2`.
     pub fn name(&self) -> String {
-        let shape = match self.variant.shape {
+        let Variant { format, storage, shape, isa } = self.variant;
+        let shape = match shape {
             LinearShape::Matvec => "matvec",
             LinearShape::Matmul => "matmul",
         };
-        let format = self.variant.format.name().to_ascii_lowercase();
-        format!("cpu-{shape}-{format}x{}-{}", self.layout.format().name(), self.variant.isa)
+        let storage = match storage {
+            Storage::Rows => "",
+            Storage::Panels => "-r16",
+        };
+        let format = format.name().to_ascii_lowercase();
+        format!("cpu-{shape}-{format}{storage}x{}-{isa}", self.layout.format().name())
     }
 
     /// The activations that the kernel takes.
@@ -112,29 +124,50 @@ impl LinearKernel {
         self.layout
     }
 
+    /// Whole rows of `cols` values as the kernel takes them.
+    ///
+    /// # Panics
+    /// If the rows are not whole, which is a fault of the caller.
+    pub fn stored<'a>(&self, rows: &'a [u8], cols: usize) -> Cow<'a, [u8]> {
+        let Variant { format, storage, .. } = self.variant;
+        let n_rows = format.row_bytes(cols).and_then(|bytes| rows.len().checked_div(bytes)).unwrap_or(0);
+        match (storage, panel_bytes(format, n_rows, cols)) {
+            (Storage::Panels, Some(bytes)) => {
+                let mut panels = vec![0; bytes];
+                repack(format, rows, cols, &mut panels);
+                panels.into()
+            }
+            _ => rows.into(),
+        }
+    }
+
     /// Computes `out.n_rows()` weight rows times the activations of `tokens`.
     ///
-    /// `rows` are whole rows of `cols` values, at any address. Calls for other rows, other tokens, or both can run at
-    /// the same time; give each a large part, which it then reads as several streams.
+    /// `weights` are whole rows of `cols` values, at any address, or their panels ([`repack`]). Calls for other rows, other
+    /// tokens, or both can run at the same time; give each a large part, which it then reads as several streams.
     ///
     /// # Panics
     /// If the lengths disagree, `cols` is not a whole number of blocks, or the activations have another layout, all of
     /// which are faults of the caller.
-    pub fn run(&self, rows: &[u8], cols: usize, acts: &Activations, tokens: Range<usize>, out: &mut Output<'_>) {
+    pub fn run(&self, weights: &[u8], cols: usize, acts: &Activations, tokens: Range<usize>, out: &mut Output<'_>) {
         let format = self.variant.format;
         let Some(row_bytes) = format.row_bytes(cols) else {
             panic!("rows of {cols} values are not whole blocks of {format}");
         };
-        assert_eq!(row_bytes.checked_mul(out.n_rows()), Some(rows.len()), "bytes of {} rows", out.n_rows());
+        let n_stored = match self.variant.storage {
+            Storage::Rows => out.n_rows(),
+            Storage::Panels => out.n_rows().next_multiple_of(ROWS),
+        };
+        assert_eq!(row_bytes.checked_mul(n_stored), Some(weights.len()), "bytes of {} rows", out.n_rows());
         assert_eq!(acts.layout(), self.layout, "the layout of the activations");
         assert_eq!(acts.cols(), cols, "values per row of the activations");
         assert!(tokens.start <= tokens.end && tokens.end <= acts.n_tokens(), "{tokens:?} of {}", acts.n_tokens());
         assert_eq!(tokens.len(), out.n_tokens(), "tokens of the output");
         if cols == 0 {
             (0..out.n_tokens()).for_each(|t| out.token(t).fill(0.0));
-        } else if !rows.is_empty() && !tokens.is_empty() {
+        } else if !weights.is_empty() && !tokens.is_empty() {
             // SAFETY: `new` makes a kernel only where `caps` prove that the processor has its instructions.
-            unsafe { (self.run)(rows, cols, acts, tokens, out) }
+            unsafe { (self.run)(weights, cols, acts, tokens, out) }
         }
     }
 }

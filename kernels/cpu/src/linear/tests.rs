@@ -102,10 +102,11 @@ fn activations(kernel: &LinearKernel, x: &[f32], cols: usize) -> Activations {
 
 /// All rows times all tokens in one call, on poisoned memory.
 fn run(kernel: &LinearKernel, rows: &[u8], n_rows: usize, x: &[f32], cols: usize) -> Vec<f32> {
+    let weights = kernel.stored(rows, cols);
     let acts = activations(kernel, x, cols);
     let n_tokens = x.len() / cols;
     let mut out = vec![f32::NAN; n_tokens * n_rows];
-    kernel.run(rows, cols, &acts, 0..n_tokens, &mut Output::new(&mut out, n_rows));
+    kernel.run(&weights, cols, &acts, 0..n_tokens, &mut Output::new(&mut out, n_rows));
     out
 }
 
@@ -196,9 +197,13 @@ fn results_do_not_depend_on_the_partition_or_the_address() {
         let whole = run(&kernel, &rows, n_rows, &x, cols);
         let acts = activations(&kernel, &x, cols);
         let row_bytes = format.row_bytes(cols).unwrap();
+        let weights = kernel.stored(&rows, cols);
         for (row_step, token_step, shift) in [(1, 1, 1), (2, 3, 2), (7, 11, 3), (16, 4, 6), (33, 8, 0)] {
+            // Panels are shared out as a whole.
+            let unit = if kernel.variant().storage == Storage::Panels { ROWS } else { 1 };
+            let row_step = usize::next_multiple_of(row_step, unit);
             let mut moved = vec![0u8; shift];
-            moved.extend(&rows);
+            moved.extend(&*weights);
             let mut out = vec![f32::NAN; whole.len()];
             for r in (0..n_rows).step_by(row_step) {
                 let n = row_step.min(n_rows - r);
@@ -207,7 +212,13 @@ fn results_do_not_depend_on_the_partition_or_the_address() {
                     let start = &mut out[t * n_rows + r..];
                     // SAFETY: rows `r..` of these tokens, in a matrix that nobody else uses now.
                     let mut part = unsafe { Output::from_raw(start.as_mut_ptr(), n_rows, tokens.len(), n) };
-                    kernel.run(&moved[shift + r * row_bytes..][..n * row_bytes], cols, &acts, tokens, &mut part);
+                    kernel.run(
+                        &moved[shift + r * row_bytes..][..n.next_multiple_of(unit) * row_bytes],
+                        cols,
+                        &acts,
+                        tokens,
+                        &mut part,
+                    );
                 }
             }
             assert_eq!(bits(&out), bits(&whole), "{kernel:?} in parts of {row_step} rows and {token_step} tokens");

@@ -1,4 +1,4 @@
-//! Kernels for AVX2 with FMA and F16C.
+//! Kernels for AVX2 with FMA and F16C: floats, and rows of blocks as the file has them.
 //!
 //! A matvec kernel reads four rows at once that lie far apart, a quarter of its part of the matrix each: one stream of
 //! reads does not fill a core's memory bandwidth, four do. Quants stay unsigned where they can, so that 32 products
@@ -13,42 +13,33 @@ mod floats;
 mod iq4;
 mod k;
 mod legacy;
-mod matmul;
 mod matvec;
 mod vectors;
 
 use half::{bf16, f16};
 use silhak_ops::ActivationFormat;
-use silhak_quant::{Format, blocks};
+use silhak_quant::Format;
 
 use super::{ActivationLayout, Run};
 use crate::caps::Avx2;
 use crate::policy::LinearShape;
-use matmul::{Pairs, Quads, matmul};
 use matvec::{blocks_of_32, blocks_of_256};
 
 /// The kernel for a format and a shape, and the activations that it takes. The proof makes it sound to call.
-pub(super) fn kernel(_proof: Avx2, format: Format, shape: LinearShape) -> (Run, ActivationLayout) {
-    let acts = ActivationFormat::of(format);
-    match shape {
-        LinearShape::Matvec => (matvec(format), ActivationLayout::rows(acts)),
-        LinearShape::Matmul => match format {
-            Format::F32 => (floats::matmul::<f32>, ActivationLayout::rows(acts)),
-            Format::F16 => (floats::matmul::<f16>, ActivationLayout::rows(acts)),
-            Format::Bf16 => (floats::matmul::<bf16>, ActivationLayout::rows(acts)),
-            Format::Q4_0 => (matmul::<Quads<blocks::BlockQ4_0>>, ActivationLayout::QUADS),
-            Format::Q4_1 => (matmul::<Quads<blocks::BlockQ4_1>>, ActivationLayout::QUADS),
-            Format::Q5_0 => (matmul::<Quads<blocks::BlockQ5_0>>, ActivationLayout::QUADS),
-            Format::Q5_1 => (matmul::<Quads<blocks::BlockQ5_1>>, ActivationLayout::QUADS),
-            Format::Q4K => (matmul::<Quads<blocks::BlockQ4K>>, ActivationLayout::QUADS),
-            Format::Q5K => (matmul::<Quads<blocks::BlockQ5K>>, ActivationLayout::QUADS),
-            Format::Q6K => (matmul::<Quads<blocks::BlockQ6K>>, ActivationLayout::QUADS),
-            Format::Q8_0 => (matmul::<Pairs<blocks::BlockQ8_0>>, ActivationLayout::PAIRS),
-            Format::Q2K => (matmul::<Quads<blocks::BlockQ2K>>, ActivationLayout::QUADS),
-            Format::Q3K => (matmul::<Quads<blocks::BlockQ3K>>, ActivationLayout::QUADS),
-            Format::Iq4Nl => (matmul::<Pairs<blocks::BlockIq4Nl>>, ActivationLayout::PAIRS),
-            Format::Iq4Xs => (matmul::<Pairs<blocks::BlockIq4Xs>>, ActivationLayout::PAIRS),
-        },
+pub(super) fn kernel(_proof: Avx2, format: Format, shape: LinearShape) -> Option<(Run, ActivationLayout)> {
+    let run = match shape {
+        LinearShape::Matvec => matvec(format),
+        LinearShape::Matmul => float_matmul(format)?,
+    };
+    Some((run, ActivationLayout::rows(ActivationFormat::of(format))))
+}
+
+fn float_matmul(format: Format) -> Option<Run> {
+    match format {
+        Format::F32 => Some(floats::matmul::<f32>),
+        Format::F16 => Some(floats::matmul::<f16>),
+        Format::Bf16 => Some(floats::matmul::<bf16>),
+        _ => None,
     }
 }
 

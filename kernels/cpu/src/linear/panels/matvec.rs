@@ -1,0 +1,151 @@
+//! One token, or a few, times panels: every weight is used as it is read.
+//!
+//! Panels that lie far apart are read in turns: one stream of reads does not fill a core's memory bandwidth, four do.
+
+use std::ops::Range;
+
+use super::bytes_of_format;
+use super::formats::{InLanes, Lines, each_part};
+use super::lanes::Lanes;
+use super::layout::ROWS;
+use crate::linear::activations::{Activations, QuantizedRow};
+use crate::linear::output::Output;
+
+/// All panels times all `tokens`, so many at a time that their sums stay in registers.
+#[inline(always)]
+pub(super) fn matvec<L: Lanes, B: InLanes>(
+    l: L,
+    panels: &[u8],
+    cols: usize,
+    acts: &Activations,
+    tokens: Range<usize>,
+    out: &mut Output<'_>,
+) {
+    let mut done = 0;
+    while done < tokens.len() {
+        let first = tokens.start + done;
+        done += match tokens.len() - done {
+            1 => streams::<L, B, 1, 4>(l, panels, cols, [acts.row(first)], out, done),
+            2 | 3 => streams::<L, B, 2, 2>(l, panels, cols, [0, 1].map(|i| acts.row(first + i)), out, done),
+            _ => streams::<L, B, 4, 1>(l, panels, cols, [0, 1, 2, 3].map(|i| acts.row(first + i)), out, done),
+        };
+    }
+}
+
+/// Multiplies all panels, `S` at a time, with `T` tokens, and writes from token `done` on; returns `T`.
+#[inline(always)]
+fn streams<L: Lanes, B: InLanes, const T: usize, const S: usize>(
+    l: L,
+    panels: &[u8],
+    cols: usize,
+    acts: [QuantizedRow<'_>; T],
+    out: &mut Output<'_>,
+    done: usize,
+) -> usize {
+    let (n_blocks, block_bytes) = (cols / B::LEN, ROWS * size_of::<B>());
+    let panel_bytes = n_blocks * block_bytes;
+    let n_panels = panels.len() / panel_bytes;
+    let distance = n_panels.div_ceil(S);
+    for p in 0..distance {
+        // Where panels do not come together at the end, some stand in twice.
+        let mut at = [0; S];
+        for s in 0..S {
+            at[s] = (p + s * distance).min(n_panels - 1);
+        }
+        let mut sums = [[[l.splat_float(0.0); T]; ROWS / 8]; S];
+        for b in 0..n_blocks {
+            // Written out, for processors foresee what a load instruction reads next: each stream has its own.
+            macro_rules! stream {
+                ($s:literal) => {
+                    if $s < S {
+                        let block = &panels[at[$s % S] * panel_bytes + b * block_bytes..][..block_bytes];
+                        prefetch(block);
+                        for i in 0..ROWS / L::N {
+                            let block = Lines::new::<B>(l, block, i);
+                            add_block::<L, B, T>(l, block, &acts, b, &mut sums[$s % S][i]);
+                        }
+                    }
+                };
+            }
+            stream!(0);
+            stream!(1);
+            stream!(2);
+            stream!(3);
+        }
+        for s in 0..S {
+            for t in 0..T {
+                let mut values = [0.0; ROWS];
+                for i in 0..ROWS / L::N {
+                    l.store_floats(sums[s][i][t], &mut values, i);
+                }
+                let out = &mut out.token(done + t)[ROWS * at[s]..];
+                let n = out.len().min(ROWS);
+                out[..n].copy_from_slice(&values[..n]);
+            }
+        }
+    }
+    T
+}
+
+/// How far ahead weights are asked for.
+const AHEAD: usize = 4096;
+
+/// Asks for what comes [`AHEAD`] bytes after a block.
+#[inline(always)]
+fn prefetch(block: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in (0..block.len()).step_by(64) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: an address that is not there is no fault.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(block.as_ptr().wrapping_add(AHEAD + line).cast()) }
+    }
+}
+
+/// Adds block `b` of some rows times the tokens, part by part in the order of every other kernel.
+#[inline(always)]
+fn add_block<L: Lanes, B: InLanes, const T: usize>(
+    l: L,
+    block: Lines<'_, L>,
+    acts: &[QuantizedRow<'_>; T],
+    b: usize,
+    sums: &mut [L::F; T],
+) {
+    let bytes = bytes_of_format::<B>();
+    let factors = B::factors(block);
+    let offsets = if B::HAS_OFFSET { B::offsets(block) } else { factors };
+    each_part!(B, P => {
+        let part = b * (B::LEN / 32) + P;
+        let weights = B::bytes_of::<L, P>(block);
+        let ([a, b, c, d, e, f, g, h], minima) = (weights, B::minima_of::<L, P>(block));
+        for t in 0..T {
+            let qs: &[[i8; 4]; 8] = array(acts[t].qs.as_chunks::<4>().0, 8 * part);
+            let &[low, high] = array(acts[t].sums, 2 * part);
+            let sum = i32::from(low) + i32::from(high);
+            let dots = match B::SCALE_LEN {
+                None => l.dot(bytes, weights, qs, sum),
+                Some(32) => l.mul(l.dot(bytes, weights, qs, sum), B::scale_of::<L, P>(block)),
+                Some(_) => {
+                    let first = l.dot(bytes, [a, b, c, d], array(qs, 0), low.into());
+                    let second = l.dot(bytes, [e, f, g, h], array(qs, 4), high.into());
+                    let first = l.mul(first, B::scale_of::<L, { 2 * P }>(block));
+                    l.add(first, l.mul(second, B::scale_of::<L, { 2 * P + 1 }>(block)))
+                }
+            };
+            let act_scale = l.splat_float(acts[t].scales[part]);
+            sums[t] = l.mul_add(l.float(dots), l.mul_float(factors, act_scale), sums[t]);
+            if B::HAS_OFFSET {
+                let minima = l.mul_halves(minima, l.splat(i32::from(low) & 0xffff | i32::from(high) << 16));
+                sums[t] = l.mul_add(l.float(minima), l.mul_float(offsets, act_scale), sums[t]);
+            }
+        }
+    });
+}
+
+/// `N` items from `at` on.
+#[inline(always)]
+fn array<T, const N: usize>(slice: &[T], at: usize) -> &[T; N] {
+    match slice[at..].first_chunk() {
+        Some(array) => array,
+        None => panic!("{N} items at {at} of {}", slice.len()),
+    }
+}
