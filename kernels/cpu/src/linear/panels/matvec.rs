@@ -105,7 +105,7 @@ fn prefetch(block: &[u8]) {
 #[inline(always)]
 fn add_block<L: Lanes, B: InLanes, const T: usize>(
     l: L,
-    block: Lines<'_, L>,
+    mut block: Lines<'_, L>,
     acts: &[QuantizedRow<'_>; T],
     b: usize,
     sums: &mut [L::F; T],
@@ -115,15 +115,20 @@ fn add_block<L: Lanes, B: InLanes, const T: usize>(
     let offsets = if B::HAS_OFFSET { B::offsets(block) } else { factors };
     each_part!(B, P => {
         let part = b * (B::LEN / 32) + P;
+        (sums[0], block) = block.after(sums[0]);
         let weights = B::bytes_of::<L, P>(block);
         let ([a, b, c, d, e, f, g, h], minima) = (weights, B::minima_of::<L, P>(block));
         for t in 0..T {
-            let qs: &[[i8; 4]; 8] = array(acts[t].qs.as_chunks::<4>().0, 8 * part);
+            // Nor does the compiler keep what it has read of the activations for the next panel.
+            let qs: &[u8; 32] = array(bytemuck::cast_slice(acts[t].qs), 32 * part);
+            let (sum, qs) = l.after(sums[t], qs);
+            sums[t] = sum;
+            let qs: &[[i8; 4]; 8] = bytemuck::cast_ref(array::<u8, 32>(qs, 0));
             let &[low, high] = array(acts[t].sums, 2 * part);
-            let sum = i32::from(low) + i32::from(high);
+            let total = i32::from(low) + i32::from(high);
             let dots = match B::SCALE_LEN {
-                None => l.dot(bytes, weights, qs, sum),
-                Some(32) => l.mul(l.dot(bytes, weights, qs, sum), B::scale_of::<L, P>(block)),
+                None => l.dot(bytes, weights, qs, total),
+                Some(32) => l.mul(l.dot(bytes, weights, qs, total), B::scale_of::<L, P>(block)),
                 Some(_) => {
                     let first = l.dot(bytes, [a, b, c, d], array(qs, 0), low.into());
                     let second = l.dot(bytes, [e, f, g, h], array(qs, 4), high.into());

@@ -57,6 +57,14 @@ impl<'a, L: Lanes> Lines<'a, L> {
         Lines { l, dwords, words, i }
     }
 
+    /// The same lines, of which nothing is read before `x` is there. Left alone, the compiler reads and decodes all parts
+    /// of a block first, for which it has to spill.
+    #[inline(always)]
+    pub(super) fn after(self, x: L::F) -> (L::F, Self) {
+        let (x, dwords) = self.l.after(x, self.dwords);
+        (x, Lines { dwords, ..self })
+    }
+
     /// Word `at` of 4 bytes.
     #[inline(always)]
     fn dword(self, at: usize) -> L::I {

@@ -52,6 +52,11 @@ impl Lanes for Generic {
     }
 
     #[inline(always)]
+    fn after<'a>(self, x: F, bytes: &'a [u8]) -> (F, &'a [u8]) {
+        (x, bytes)
+    }
+
+    #[inline(always)]
     fn splat(self, x: i32) -> I {
         [x; N]
     }
