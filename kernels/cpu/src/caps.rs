@@ -10,17 +10,20 @@ pub enum Isa {
     Generic,
     /// AVX2 with FMA and F16C.
     Avx2,
+    /// Dot products of bytes, beside what every 64-bit ARM has (NEON).
+    Dotprod,
 }
 
 impl Isa {
     /// Every instruction set, the plainest first.
-    pub const ALL: &[Isa] = &[Isa::Generic, Isa::Avx2];
+    pub const ALL: &[Isa] = &[Isa::Generic, Isa::Avx2, Isa::Dotprod];
 
     /// The name used in kernel names and settings.
     pub fn name(self) -> &'static str {
         match self {
             Isa::Generic => "generic",
             Isa::Avx2 => "avx2",
+            Isa::Dotprod => "dotprod",
         }
     }
 }
@@ -33,7 +36,7 @@ impl fmt::Display for Isa {
 
 /// A name that is not one of [`Isa::ALL`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown instruction set `{0}`; expected `generic` or `avx2`")]
+#[error("unknown instruction set `{0}`; expected `generic`, `avx2` or `dotprod`")]
 pub struct UnknownIsa(String);
 
 impl FromStr for Isa {
@@ -49,39 +52,50 @@ impl FromStr for Isa {
 /// The instruction sets that kernels may use.
 ///
 /// A value says more than a flag: only [`Caps::detect`] finds anything beyond the generic set, so whoever holds an
-/// [`Avx2`] runs on a machine that has it.
+/// [`Avx2`] or a [`Dotprod`] runs on a machine that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caps {
     avx2: Option<Avx2>,
+    dotprod: Option<Dotprod>,
 }
 
 impl Caps {
     /// What this machine has.
     pub fn detect() -> Caps {
-        Caps { avx2: Avx2::detect() }
+        Caps { avx2: Avx2::detect(), dotprod: Dotprod::detect() }
     }
 
     /// Nothing beyond the generic set.
     pub fn generic() -> Caps {
-        Caps { avx2: None }
+        Caps { avx2: None, dotprod: None }
     }
 
     /// This machine's abilities up to and including `isa`; `None` if the machine does not have it.
     pub fn with_isa(isa: Isa) -> Option<Caps> {
         match isa {
             Isa::Generic => Some(Caps::generic()),
-            Isa::Avx2 => Avx2::detect().map(|avx2| Caps { avx2: Some(avx2) }),
+            Isa::Avx2 => Avx2::detect().map(|avx2| Caps { avx2: Some(avx2), ..Caps::generic() }),
+            Isa::Dotprod => Dotprod::detect().map(|dotprod| Caps { dotprod: Some(dotprod), ..Caps::generic() }),
         }
     }
 
     /// The best instruction set that may be used.
     pub fn isa(&self) -> Isa {
-        if self.avx2.is_some() { Isa::Avx2 } else { Isa::Generic }
+        match (self.avx2, self.dotprod) {
+            (Some(_), _) => Isa::Avx2,
+            (None, Some(_)) => Isa::Dotprod,
+            (None, None) => Isa::Generic,
+        }
     }
 
     /// Proof that AVX2, FMA and F16C may be used.
     pub fn avx2(&self) -> Option<Avx2> {
         self.avx2
+    }
+
+    /// Proof that ARM's dot products may be used.
+    pub fn dotprod(&self) -> Option<Dotprod> {
+        self.dotprod
     }
 }
 
@@ -103,6 +117,24 @@ impl Avx2 {
     }
 }
 
+/// Proof that the processor has NEON with dot products, and little-endian memory. It comes from [`Caps`] only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dotprod(());
+
+impl Dotprod {
+    #[cfg(target_arch = "aarch64")]
+    fn detect() -> Option<Dotprod> {
+        use std::arch::is_aarch64_feature_detected;
+        let found = is_aarch64_feature_detected!("neon") && is_aarch64_feature_detected!("dotprod");
+        (found && cfg!(target_endian = "little")).then_some(Dotprod(()))
+    }
+
+    #[cfg(not(target_arch = "aarch64"))]
+    fn detect() -> Option<Dotprod> {
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,8 +150,11 @@ mod tests {
     #[test]
     fn a_lower_instruction_set_can_be_forced() {
         assert_eq!(Caps::with_isa(Isa::Generic), Some(Caps::generic()));
-        assert_eq!(Caps::generic().avx2(), None);
+        assert_eq!((Caps::generic().avx2(), Caps::generic().dotprod()), (None, None));
+        for &isa in Isa::ALL {
+            assert!(Caps::with_isa(isa).is_none_or(|caps| caps.isa() == isa), "{isa}");
+        }
         let detected = Caps::detect();
-        assert_eq!(Caps::with_isa(Isa::Avx2).is_some(), detected.isa() >= Isa::Avx2);
+        assert_eq!(Caps::with_isa(detected.isa()), Some(detected));
     }
 }

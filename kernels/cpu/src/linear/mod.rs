@@ -9,9 +9,13 @@
 mod activations;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod constant;
 mod generic;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "the AVX2 kernels alone use all of it"))]
 mod integers;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod output;
 
 use std::fmt;
@@ -60,6 +64,13 @@ impl LinearKernel {
             }
             #[cfg(not(target_arch = "x86_64"))]
             (Isa::Avx2, _) => None,
+            #[cfg(target_arch = "aarch64")]
+            (Isa::Dotprod, _) => {
+                let (run, layout) = neon::kernel(caps.dotprod()?, variant.format, variant.shape);
+                Some(LinearKernel { variant, layout, run })
+            }
+            #[cfg(not(target_arch = "aarch64"))]
+            (Isa::Dotprod, _) => None,
         }
     }
 
