@@ -35,7 +35,7 @@ pub(super) fn matvec<F: Load>(
         let x = acts.values(t);
         for_each_stream(rows, cols * size_of::<F>(), out.token(i), |streams| {
             let results = tile::<F, 1>(streams, [x]);
-            load_floats(&results.as_flattened(), 0)
+            load_floats(results.as_flattened(), 0)
         });
     }
 }

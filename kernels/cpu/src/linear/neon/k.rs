@@ -3,7 +3,7 @@
 use std::arch::aarch64::*;
 
 use super::matvec::Dot256;
-use super::vectors::{bytes, load, low_nibbles, signed};
+use super::vectors::{anew, bytes, load, low_nibbles, signed};
 
 pub(super) struct Q2K;
 pub(super) struct Q3K;
@@ -19,7 +19,7 @@ impl Dot256<84> for Q2K {
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
     unsafe fn quants(block: &[u8; 84], part: usize) -> [int8x16_t; 2] {
-        signed(two_bits(pair(block, 16 + 32 * (part / 4)), part))
+        signed(two_bits(pair(anew(block), 16 + 32 * (part / 4)), part))
     }
 
     #[inline]
@@ -43,6 +43,7 @@ impl Dot256<110> for Q3K {
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
     unsafe fn quants(block: &[u8; 110], part: usize) -> [int8x16_t; 2] {
+        let block = anew(block);
         let [low, high] = two_bits(pair(block, 32 + 32 * (part / 4)), part);
         let [low_third, high_third] = pair(block, 0);
         signed([with_bits(low, low_third, part, 2, 1), with_bits(high, high_third, part, 2, 1)])
@@ -87,6 +88,7 @@ impl Dot256<176> for Q5K {
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
     unsafe fn quants(block: &[u8; 176], part: usize) -> [int8x16_t; 2] {
+        let block = anew(block);
         let [low, high] = four_bits(pair(block, 48 + 32 * (part / 2)), part % 2);
         let [low_fifth, high_fifth] = pair(block, 16);
         signed([with_bits(low, low_fifth, part, 4, 1), with_bits(high, high_fifth, part, 4, 1)])
@@ -113,7 +115,7 @@ impl Dot256<210> for Q6K {
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
     unsafe fn quants(block: &[u8; 210], part: usize) -> [int8x16_t; 2] {
-        let (half, quarter) = (part / 4, part % 4);
+        let (block, half, quarter) = (anew(block), part / 4, part % 4);
         let [low, high] = four_bits(pair(block, 64 * half + 32 * (quarter % 2)), quarter / 2);
         let [low_top, high_top] = pair(block, 128 + 32 * half);
         signed([with_bits(low, low_top, 2 * quarter, 4, 3), with_bits(high, high_top, 2 * quarter, 4, 3)])

@@ -11,7 +11,7 @@ use std::arch::aarch64::*;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::vectors::{bytes, dot_lane, four, load, load_acts, load_floats};
+use super::vectors::{bytes, dot_lane, four, load, load_acts, load_floats, pin};
 use crate::linear::activations::{Activations, TOKENS, TokenGroup};
 use crate::linear::integers::Integers;
 use crate::linear::output::Output;
@@ -178,7 +178,8 @@ impl<B: Integers> Strip<B> {
             _ => {
                 let scales = [eight(&self.scales[2 * part]), eight(&self.scales[2 * part + 1])];
                 let dots = dot_quads::<4>(&quants[..4], &acts[..4]);
-                let first = four!(T => [vmulq_f32(dots[T][0], scales[0][0]), vmulq_f32(dots[T][1], scales[0][1])]);
+                let first =
+                    four!(T => [pin(vmulq_f32(dots[T][0], scales[0][0])), pin(vmulq_f32(dots[T][1], scales[0][1]))]);
                 let dots = dot_quads::<4>(&quants[4..], &acts[4..]);
                 four!(T => [
                     vfmaq_f32(first[T][0], dots[T][0], scales[1][0]),
@@ -195,7 +196,7 @@ impl<B: Integers> Strip<B> {
         let act_sums = vreinterpretq_s16_u8(load(bytemuck::cast_ref(act_sums)));
         if B::SCALE_LEN == Some(16) {
             let minima = [eight(&self.minima[2 * part]), eight(&self.minima[2 * part + 1])];
-            let first = vcvtq_f32_s32(vmovl_s16(vget_low_s16(vuzp1q_s16(act_sums, act_sums))));
+            let first = pin(vcvtq_f32_s32(vmovl_s16(vget_low_s16(vuzp1q_s16(act_sums, act_sums)))));
             let second = vcvtq_f32_s32(vmovl_s16(vget_low_s16(vuzp2q_s16(act_sums, act_sums))));
             four!(T => {
                 let add = |half: usize| {
@@ -206,7 +207,7 @@ impl<B: Integers> Strip<B> {
             })
         } else {
             let minima = eight(&self.minima[2 * part]);
-            let sums = vcvtq_f32_s32(vpaddlq_s16(act_sums));
+            let sums = pin(vcvtq_f32_s32(vpaddlq_s16(act_sums)));
             four!(T => [
                 vmulq_laneq_f32::<{ T as i32 }>(minima[0], sums),
                 vmulq_laneq_f32::<{ T as i32 }>(minima[1], sums),

@@ -41,7 +41,8 @@ pub(super) fn dot(mut sums: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t 
     sums
 }
 
-/// As [`dot`], with the four bytes of one lane of `b` for all lanes of `a`.
+/// As [`dot`], with the four bytes of one lane of `b` for all lanes of `a`. The compiler keeps these in their order: it would
+/// otherwise compute one sum after the other, for which it would have to spill.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
 pub(super) fn dot_lane<const LANE: usize>(mut sums: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
@@ -50,7 +51,7 @@ pub(super) fn dot_lane<const LANE: usize>(mut sums: int32x4_t, a: int8x16_t, b: 
         asm!(
             "sdot {sums:v}.4s, {a:v}.16b, {b:v}.4b[{lane}]",
             sums = inout(vreg) sums, a = in(vreg) a, b = in(vreg) b, lane = const LANE,
-            options(pure, nomem, nostack, preserves_flags)
+            options(nomem, nostack, preserves_flags)
         );
     }
     sums
@@ -87,6 +88,28 @@ pub(super) fn halves<const N: usize>(blocks: [&[u8; N]; 4], at: usize) -> float3
     let [a, b, c, d] = four!(S => u16::from_le_bytes(*bytes(blocks[S], at)));
     let halves = vset_lane_u16::<1>(b, vset_lane_u16::<0>(a, vdup_n_u16(0)));
     widen(vset_lane_u16::<3>(d, vset_lane_u16::<2>(c, halves)))
+}
+
+/// The same block, which the compiler takes for another: it would keep what it has loaded until it is needed again, and
+/// for want of registers do so on the stack.
+#[inline(always)]
+pub(super) fn anew<T>(block: &T) -> &T {
+    let mut pointer: *const T = block;
+    // SAFETY: no instruction at all; the pointer stays as it is.
+    unsafe {
+        asm!("/* {0} */", inout(reg) pointer, options(nomem, nostack, preserves_flags));
+        &*pointer
+    }
+}
+
+/// `x`, which the compiler takes to be used here: it would otherwise compute it later, or what needs it earlier, for which it
+/// would have to spill.
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+pub(super) fn pin(mut x: float32x4_t) -> float32x4_t {
+    // SAFETY: no instruction at all.
+    unsafe { asm!("/* {0:v} */", inout(vreg) x, options(nomem, nostack, preserves_flags)) }
+    x
 }
 
 /// The low 4 bits of each byte.
