@@ -219,8 +219,8 @@ fn columns([a, b, c, d]: [int8x16_t; STREAMS]) -> [int8x16_t; 4] {
 #[target_feature(enable = "neon,dotprod")]
 fn column(columns: &[int8x16_t; 4], i: usize) -> int32x4_t {
     let bytes = columns[i / 4];
-    let eight = vmovl_s8(if i / 2 % 2 == 0 { vget_low_s8(bytes) } else { vget_high_s8(bytes) });
-    vmovl_s16(if i % 2 == 0 { vget_low_s16(eight) } else { vget_high_s16(eight) })
+    let eight = vmovl_s8(if (i / 2).is_multiple_of(2) { vget_low_s8(bytes) } else { vget_high_s8(bytes) });
+    vmovl_s16(if i.is_multiple_of(2) { vget_low_s16(eight) } else { vget_high_s16(eight) })
 }
 
 /// Calls `product` with four rows at a time, a quarter of all rows apart, and writes its results. Where four do not come

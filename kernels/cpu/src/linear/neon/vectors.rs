@@ -92,6 +92,7 @@ pub(super) fn halves<const N: usize>(blocks: [&[u8; N]; 4], at: usize) -> float3
 
 /// The same block, which the compiler takes for another: it would keep what it has loaded until it is needed again, and
 /// for want of registers do so on the stack.
+#[allow(clippy::pointers_in_nomem_asm_block, reason = "the pointer is not followed there")]
 #[inline(always)]
 pub(super) fn anew<T>(block: &T) -> &T {
     let mut pointer: *const T = block;
