@@ -12,11 +12,13 @@ pub enum Isa {
     Avx2,
     /// Dot products of bytes, beside what every 64-bit ARM has (NEON).
     Dotprod,
+    /// The same with products of matrices of bytes.
+    I8mm,
 }
 
 impl Isa {
     /// Every instruction set, the plainest first.
-    pub const ALL: &[Isa] = &[Isa::Generic, Isa::Avx2, Isa::Dotprod];
+    pub const ALL: &[Isa] = &[Isa::Generic, Isa::Avx2, Isa::Dotprod, Isa::I8mm];
 
     /// The name used in kernel names and settings.
     pub fn name(self) -> &'static str {
@@ -24,6 +26,7 @@ impl Isa {
             Isa::Generic => "generic",
             Isa::Avx2 => "avx2",
             Isa::Dotprod => "dotprod",
+            Isa::I8mm => "i8mm",
         }
     }
 }
@@ -36,7 +39,7 @@ impl fmt::Display for Isa {
 
 /// A name that is not one of [`Isa::ALL`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown instruction set `{0}`; expected `generic`, `avx2` or `dotprod`")]
+#[error("unknown instruction set `{0}`; expected `generic`, `avx2`, `dotprod` or `i8mm`")]
 pub struct UnknownIsa(String);
 
 impl FromStr for Isa {
@@ -57,17 +60,18 @@ impl FromStr for Isa {
 pub struct Caps {
     avx2: Option<Avx2>,
     dotprod: Option<Dotprod>,
+    i8mm: Option<I8mm>,
 }
 
 impl Caps {
     /// What this machine has.
     pub fn detect() -> Caps {
-        Caps { avx2: Avx2::detect(), dotprod: Dotprod::detect() }
+        Caps { avx2: Avx2::detect(), dotprod: Dotprod::detect(), i8mm: I8mm::detect() }
     }
 
     /// Nothing beyond the generic set.
     pub fn generic() -> Caps {
-        Caps { avx2: None, dotprod: None }
+        Caps { avx2: None, dotprod: None, i8mm: None }
     }
 
     /// This machine's abilities up to and including `isa`; `None` if the machine does not have it.
@@ -76,15 +80,17 @@ impl Caps {
             Isa::Generic => Some(Caps::generic()),
             Isa::Avx2 => Avx2::detect().map(|avx2| Caps { avx2: Some(avx2), ..Caps::generic() }),
             Isa::Dotprod => Dotprod::detect().map(|dotprod| Caps { dotprod: Some(dotprod), ..Caps::generic() }),
+            Isa::I8mm => I8mm::detect().map(|i8mm| Caps { dotprod: Some(i8mm.0), i8mm: Some(i8mm), ..Caps::generic() }),
         }
     }
 
     /// The best instruction set that may be used.
     pub fn isa(&self) -> Isa {
-        match (self.avx2, self.dotprod) {
-            (Some(_), _) => Isa::Avx2,
-            (None, Some(_)) => Isa::Dotprod,
-            (None, None) => Isa::Generic,
+        match self {
+            Caps { avx2: Some(_), .. } => Isa::Avx2,
+            Caps { i8mm: Some(_), .. } => Isa::I8mm,
+            Caps { dotprod: Some(_), .. } => Isa::Dotprod,
+            _ => Isa::Generic,
         }
     }
 
@@ -96,6 +102,11 @@ impl Caps {
     /// Proof that ARM's dot products may be used.
     pub fn dotprod(&self) -> Option<Dotprod> {
         self.dotprod
+    }
+
+    /// Proof that ARM's products of matrices may be used.
+    pub fn i8mm(&self) -> Option<I8mm> {
+        self.i8mm
     }
 }
 
@@ -132,6 +143,23 @@ impl Dotprod {
     #[cfg(not(target_arch = "aarch64"))]
     fn detect() -> Option<Dotprod> {
         None
+    }
+}
+
+/// Proof that the processor has products of matrices of bytes, too. It comes from [`Caps`] only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct I8mm(Dotprod);
+
+impl I8mm {
+    #[cfg(target_arch = "aarch64")]
+    fn detect() -> Option<I8mm> {
+        let found = std::arch::is_aarch64_feature_detected!("i8mm");
+        Dotprod::detect().filter(|_| found).map(I8mm)
+    }
+
+    #[cfg(not(target_arch = "aarch64"))]
+    fn detect() -> Option<I8mm> {
+        Dotprod::detect().map(I8mm)
     }
 }
 

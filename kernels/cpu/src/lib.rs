@@ -18,7 +18,7 @@ mod rope;
 mod simd;
 mod team;
 
-pub use caps::{Avx2, Caps, Dotprod, Isa, UnknownIsa};
+pub use caps::{Avx2, Caps, Dotprod, I8mm, Isa, UnknownIsa};
 pub use executor::{Cpu, CpuOptions};
 pub use linear::{ActivationLayout, ActivationWriter, Activations, LinearKernel, Output};
 pub use team::{MOST_THREADS, Member, Team, default_threads};

@@ -36,8 +36,8 @@ pub enum LinearShape {
 pub fn choose(format: Format, n_tokens: usize, caps: &Caps) -> Variant {
     let isa = caps.isa();
     let shape = match isa {
-        Isa::Avx2 | Isa::Dotprod if n_tokens >= MATMUL_TOKENS => LinearShape::Matmul,
-        Isa::Avx2 | Isa::Dotprod | Isa::Generic => LinearShape::Matvec,
+        Isa::Avx2 | Isa::Dotprod | Isa::I8mm if n_tokens >= MATMUL_TOKENS => LinearShape::Matmul,
+        Isa::Avx2 | Isa::Dotprod | Isa::I8mm | Isa::Generic => LinearShape::Matvec,
     };
     Variant { format, shape, isa }
 }

@@ -25,6 +25,9 @@ enum Order {
     Pairs,
     /// Groups of [`TOKENS`] tokens side by side, by four values in 8 bits.
     Quads,
+    /// Groups of [`TOKENS`] tokens side by side, by eight values in 8 bits.
+    #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code, reason = "ARM's kernels alone use it"))]
+    Octs,
 }
 
 /// Tokens of a group.
@@ -42,6 +45,10 @@ impl ActivationLayout {
     /// Groups of [`TOKENS`] tokens, quantized.
     pub(crate) const QUADS: Self = ActivationLayout { format: ActivationFormat::A8, order: Order::Quads };
 
+    /// Groups of [`TOKENS`] tokens, quantized, by eight values.
+    #[cfg(target_arch = "aarch64")]
+    pub(crate) const OCTS: Self = ActivationLayout { format: ActivationFormat::A8, order: Order::Octs };
+
     /// The number format.
     pub fn format(self) -> ActivationFormat {
         self.format
@@ -53,8 +60,8 @@ impl ActivationLayout {
         match (self.order, self.format) {
             (Order::Rows, ActivationFormat::F32) => n * size_of::<f32>(),
             (Order::Rows, _) => n + n / BLOCK_LEN * size_of::<f32>() + n / SUM_LEN * size_of::<i16>(),
-            (order @ (Order::Pairs | Order::Quads), _) => {
-                let per_quant = if order == Order::Quads { size_of::<i8>() } else { size_of::<i16>() };
+            (order @ (Order::Pairs | Order::Quads | Order::Octs), _) => {
+                let per_quant = if order == Order::Pairs { size_of::<i16>() } else { size_of::<i8>() };
                 padded * per_quant + padded / BLOCK_LEN * (size_of::<f32>() + 2 * size_of::<i16>())
             }
         }
@@ -88,7 +95,7 @@ pub struct Activations {
     sums: Vec<i16>,
     /// The quants of groups in 16 bits: `[n_groups, cols / 2]`.
     group_pairs: Vec<[[i16; 2]; TOKENS]>,
-    /// The quants of groups in 8 bits: `[n_groups, cols / 4]`.
+    /// The quants of groups in 8 bits: `[n_groups, cols / 4]`; by eight, two items hold the first and the last two tokens.
     group_quads: Vec<[[i8; 4]; TOKENS]>,
     /// The scales of groups: `[n_groups, cols / BLOCK_LEN]`.
     group_scales: Vec<[f32; TOKENS]>,
@@ -138,11 +145,11 @@ impl Activations {
                 resize(&mut self.scales, n / BLOCK_LEN)?;
                 resize(&mut self.sums, n / SUM_LEN)?;
             }
-            (order @ (Order::Pairs | Order::Quads), _) => {
+            (order @ (Order::Pairs | Order::Quads | Order::Octs), _) => {
                 let per_token = padded / TOKENS;
                 match order {
-                    Order::Quads => resize(&mut self.group_quads, per_token / 4)?,
-                    _ => resize(&mut self.group_pairs, per_token / 2)?,
+                    Order::Pairs => resize(&mut self.group_pairs, per_token / 2)?,
+                    _ => resize(&mut self.group_quads, per_token / 4)?,
                 }
                 resize(&mut self.group_scales, per_token / BLOCK_LEN)?;
                 resize(&mut self.group_sums, per_token / BLOCK_LEN)?;
@@ -222,8 +229,8 @@ impl Activations {
     /// Group `g`: tokens `TOKENS * g ..`.
     pub(crate) fn group(&self, g: usize) -> TokenGroup<'_> {
         let (n_pairs, n_quads) = match self.layout.order {
-            Order::Quads => (0, self.cols / 4),
-            _ => (self.cols / 2, 0),
+            Order::Pairs => (self.cols / 2, 0),
+            _ => (0, self.cols / 4),
         };
         let n_blocks = self.cols / BLOCK_LEN;
         TokenGroup {
@@ -240,7 +247,7 @@ impl Activations {
 pub(crate) struct TokenGroup<'a> {
     /// `[cols / 2]`: two quants of each token; empty if the layout is by four.
     pub(crate) pairs: &'a [[[i16; 2]; TOKENS]],
-    /// `[cols / 4]`: four quants of each token; empty if the layout is by two.
+    /// `[cols / 4]`: four quants of each token, or in two items eight of each; empty if the layout is by two.
     pub(crate) quads: &'a [[[i8; 4]; TOKENS]],
     /// One for each block.
     pub(crate) scales: &'a [[f32; TOKENS]],
@@ -309,7 +316,7 @@ impl ActivationWriter<'_> {
             },
             // SAFETY: the tokens are within, and the caller keeps others off their rows.
             (Order::Rows, _) => unsafe { self.quantize_rows(tokens.start, x) },
-            (Order::Pairs | Order::Quads, _) => {
+            (Order::Pairs | Order::Quads | Order::Octs, _) => {
                 for (t, x) in tokens.zip(x.chunks_exact(self.cols)) {
                     // SAFETY: as above, for one token.
                     unsafe { self.quantize_in_group(t, x) }
@@ -351,13 +358,22 @@ impl ActivationWriter<'_> {
             // SAFETY: the buffers have `TOKENS` items for each two or four values, block and pair of sums of each group of
             // rows, padded to whole groups; the token is within, and the caller keeps others off.
             unsafe {
-                if self.layout.order == Order::Quads {
-                    for (i, &quad) in qs.as_chunks::<4>().0.iter().enumerate() {
-                        self.group_quads.add((start / 4 + i) * TOKENS + lane).write(quad);
+                match self.layout.order {
+                    Order::Quads => {
+                        for (i, &quad) in qs.as_chunks::<4>().0.iter().enumerate() {
+                            self.group_quads.add((start / 4 + i) * TOKENS + lane).write(quad);
+                        }
                     }
-                } else {
-                    for (i, pair) in qs.as_chunks::<2>().0.iter().enumerate() {
-                        self.group_pairs.add((start / 2 + i) * TOKENS + lane).write(pair.map(i16::from));
+                    Order::Octs => {
+                        let octs = self.group_quads.cast::<[i8; 8]>();
+                        for (i, &oct) in qs.as_chunks::<8>().0.iter().enumerate() {
+                            octs.add((start / 8 + i) * TOKENS + lane).write(oct);
+                        }
+                    }
+                    Order::Pairs | Order::Rows => {
+                        for (i, pair) in qs.as_chunks::<2>().0.iter().enumerate() {
+                            self.group_pairs.add((start / 2 + i) * TOKENS + lane).write(pair.map(i16::from));
+                        }
                     }
                 }
                 for (i, &scale) in scales.iter().enumerate() {

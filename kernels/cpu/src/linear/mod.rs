@@ -69,8 +69,13 @@ impl LinearKernel {
                 let (run, layout) = neon::kernel(caps.dotprod()?, variant.format, variant.shape);
                 Some(LinearKernel { variant, layout, run })
             }
+            #[cfg(target_arch = "aarch64")]
+            (Isa::I8mm, _) => {
+                let (run, layout) = neon::matrix_kernel(caps.i8mm()?, variant.format, variant.shape);
+                Some(LinearKernel { variant, layout, run })
+            }
             #[cfg(not(target_arch = "aarch64"))]
-            (Isa::Dotprod, _) => None,
+            (Isa::Dotprod | Isa::I8mm, _) => None,
         }
     }
 

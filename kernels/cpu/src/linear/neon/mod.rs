@@ -1,10 +1,10 @@
-//! Kernels for 64-bit ARM with dot products of bytes (`sdot`).
+//! Kernels for 64-bit ARM with dot products of bytes (`sdot`), and for matmul with products of matrices (`smmla`).
 //!
 //! A matvec kernel reads four rows at once that lie far apart, a quarter of its part of the matrix each: one stream of
 //! reads does not fill a core's memory bandwidth, four do. `sdot` takes both sides signed, which every format's quants
 //! are or, being of few bits, can be taken for; a zero point then comes in through the sums of the activations.
 //!
-//! The instruction is written out, for its intrinsic is not stable.
+//! These instructions are written out, for their intrinsics are not stable.
 
 #![allow(
     clippy::needless_range_loop,
@@ -24,32 +24,41 @@ use silhak_ops::ActivationFormat;
 use silhak_quant::{Format, blocks};
 
 use super::{ActivationLayout, Run};
-use crate::caps::Dotprod;
+use crate::caps::{Dotprod, I8mm};
 use crate::policy::LinearShape;
-use matmul::matmul;
+use matmul::{Octs, Quads, Tile, matmul};
 use matvec::{blocks_of_32, blocks_of_256};
 
 /// The kernel for a format and a shape, and the activations that it takes. The proof makes it sound to call.
 pub(super) fn kernel(_proof: Dotprod, format: Format, shape: LinearShape) -> (Run, ActivationLayout) {
-    let acts = ActivationFormat::of(format);
+    kernel_with::<Quads>(format, shape, ActivationLayout::QUADS)
+}
+
+/// The same with `smmla`: for many tokens and integers; the rest is that of [`kernel`].
+pub(super) fn matrix_kernel(_proof: I8mm, format: Format, shape: LinearShape) -> (Run, ActivationLayout) {
+    kernel_with::<Octs>(format, shape, ActivationLayout::OCTS)
+}
+
+fn kernel_with<T: Tile>(format: Format, shape: LinearShape, layout: ActivationLayout) -> (Run, ActivationLayout) {
+    let rows = ActivationLayout::rows(ActivationFormat::of(format));
     match shape {
-        LinearShape::Matvec => (matvec(format), ActivationLayout::rows(acts)),
+        LinearShape::Matvec => (matvec(format), rows),
         LinearShape::Matmul => match format {
-            Format::F32 => (floats::matmul::<f32>, ActivationLayout::rows(acts)),
-            Format::F16 => (floats::matmul::<f16>, ActivationLayout::rows(acts)),
-            Format::Bf16 => (floats::matmul::<bf16>, ActivationLayout::rows(acts)),
-            Format::Q4_0 => (matmul::<blocks::BlockQ4_0>, ActivationLayout::QUADS),
-            Format::Q4_1 => (matmul::<blocks::BlockQ4_1>, ActivationLayout::QUADS),
-            Format::Q5_0 => (matmul::<blocks::BlockQ5_0>, ActivationLayout::QUADS),
-            Format::Q5_1 => (matmul::<blocks::BlockQ5_1>, ActivationLayout::QUADS),
-            Format::Q8_0 => (matmul::<blocks::BlockQ8_0>, ActivationLayout::QUADS),
-            Format::Q2K => (matmul::<blocks::BlockQ2K>, ActivationLayout::QUADS),
-            Format::Q3K => (matmul::<blocks::BlockQ3K>, ActivationLayout::QUADS),
-            Format::Q4K => (matmul::<blocks::BlockQ4K>, ActivationLayout::QUADS),
-            Format::Q5K => (matmul::<blocks::BlockQ5K>, ActivationLayout::QUADS),
-            Format::Q6K => (matmul::<blocks::BlockQ6K>, ActivationLayout::QUADS),
-            Format::Iq4Nl => (matmul::<blocks::BlockIq4Nl>, ActivationLayout::QUADS),
-            Format::Iq4Xs => (matmul::<blocks::BlockIq4Xs>, ActivationLayout::QUADS),
+            Format::F32 => (floats::matmul::<f32>, rows),
+            Format::F16 => (floats::matmul::<f16>, rows),
+            Format::Bf16 => (floats::matmul::<bf16>, rows),
+            Format::Q4_0 => (matmul::<T, blocks::BlockQ4_0>, layout),
+            Format::Q4_1 => (matmul::<T, blocks::BlockQ4_1>, layout),
+            Format::Q5_0 => (matmul::<T, blocks::BlockQ5_0>, layout),
+            Format::Q5_1 => (matmul::<T, blocks::BlockQ5_1>, layout),
+            Format::Q8_0 => (matmul::<T, blocks::BlockQ8_0>, layout),
+            Format::Q2K => (matmul::<T, blocks::BlockQ2K>, layout),
+            Format::Q3K => (matmul::<T, blocks::BlockQ3K>, layout),
+            Format::Q4K => (matmul::<T, blocks::BlockQ4K>, layout),
+            Format::Q5K => (matmul::<T, blocks::BlockQ5K>, layout),
+            Format::Q6K => (matmul::<T, blocks::BlockQ6K>, layout),
+            Format::Iq4Nl => (matmul::<T, blocks::BlockIq4Nl>, layout),
+            Format::Iq4Xs => (matmul::<T, blocks::BlockIq4Xs>, layout),
         },
     }
 }

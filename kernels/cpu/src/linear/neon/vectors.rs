@@ -57,6 +57,27 @@ pub(super) fn dot_lane<const LANE: usize>(mut sums: int32x4_t, a: int8x16_t, b: 
     sums
 }
 
+/// `sums`, to which the products of two rows of eight bytes with two others are added: `[row of a][row of b]`. Their order
+/// stays as it is, for the same reason.
+///
+/// # Safety
+/// The processor must have the instruction, `smmla`. It is no feature of the function: all around it is compiled for processors
+/// with [`dot`] alone, so that it can be inlined there.
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+pub(super) unsafe fn matrix_dot(mut sums: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
+    // SAFETY: no memory is touched, and the caller has the instruction.
+    unsafe {
+        asm!(
+            ".arch_extension i8mm",
+            "smmla {sums:v}.4s, {a:v}.16b, {b:v}.16b",
+            sums = inout(vreg) sums, a = in(vreg) a, b = in(vreg) b,
+            options(nomem, nostack, preserves_flags)
+        );
+    }
+    sums
+}
+
 /// The sums of the lanes of four vectors.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
