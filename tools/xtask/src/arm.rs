@@ -1,4 +1,4 @@
-//! `cargo xtask arm`: the tests of the CPU kernels on 64-bit ARM, in an emulator.
+//! `cargo xtask arm`: lints and tests of the CPU kernels on 64-bit ARM, the tests in an emulator.
 //!
 //! They need the standard library of that processor. Debian has it, for a compiler of Debian's own: both are unpacked into
 //! the cache and nothing is installed, for that compiler and rustup's would get in each other's way.
@@ -15,6 +15,9 @@ use crate::{folders, process};
 /// What `SILHAK_REQUIRE` names to make a missing emulator or toolchain a failure.
 pub(crate) const ARM: &str = "arm";
 
+/// The crates that have code for ARM, or that it builds on.
+const CRATES: [&str; 4] = ["--package", "silhak-quant", "--package", "silhak-cpu"];
+
 /// What the emulator pretends to be: a processor with every instruction set that there are kernels for, and one with none.
 const PROCESSORS: [&str; 2] = ["max", "cortex-a72"];
 
@@ -25,13 +28,14 @@ const EMULATOR: &str = "qemu-aarch64-static";
 /// The system's packages that must be there.
 const INSTALL: &str = "apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user-static libllvm22";
 
-/// The compiler, and the standard library for each side of the crossing.
+/// The compiler, its linter, and the standard library for each side of the crossing.
 const COMPILER: &str = "rustc-web";
+const LINTER: &str = "rust-web-clippy";
 const LIBRARY: &str = "libstd-rust-web-dev";
 
 pub(crate) fn run() -> Result<ExitCode> {
     match Toolchain::find(false) {
-        Ok(toolchain) => toolchain.test()?,
+        Ok(toolchain) => toolchain.check()?,
         Err(error) if required(ARM) => return Err(error),
         Err(error) => println!("SKIPPED: {error:#}"),
     }
@@ -68,14 +72,19 @@ impl Toolchain {
         Ok(toolchain)
     }
 
-    /// Runs the tests of the crates with kernels, once for each of [`PROCESSORS`].
-    pub(crate) fn test(&self) -> Result<()> {
+    /// Lints the crates, and runs their tests once for each of [`PROCESSORS`].
+    pub(crate) fn check(&self) -> Result<()> {
+        // Not by cargo, which would look for rustup's first.
+        let mut linter = Command::new(self.folder.join("usr/bin/cargo-clippy"));
+        linter.current_dir(folders::checkout());
+        linter.args(["clippy", "--locked", "--target", TARGET, "--all-targets"]).args(CRATES);
+        linter.args(["--", "--deny", "warnings"]);
+        process::run(self.set(&mut linter).env("RUSTC", self.compiler()))?;
         for processor in PROCESSORS {
             println!("\non {processor}:");
             let mut command = process::cargo();
             // Documentation is tested by rustdoc, which would be rustup's.
-            command.args(["test", "--locked", "--target", TARGET, "--lib", "--tests"]);
-            command.args(["--package", "silhak-quant", "--package", "silhak-cpu"]);
+            command.args(["test", "--locked", "--target", TARGET, "--lib", "--tests"]).args(CRATES);
             let runner = format!("{EMULATOR} -L /usr/aarch64-linux-gnu -cpu {processor}");
             command.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", runner);
             command.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", LINKER);
@@ -131,7 +140,7 @@ fn fetch(toolchains: &Path) -> Result<PathBuf> {
         bail!("expected a version and a dependency of {LIBRARY}, found:\n{about}");
     };
     let foreign = format!("{LIBRARY}:arm64");
-    apt(&staging, &["download", COMPILER, shared, LIBRARY, &foreign])?;
+    apt(&staging, &["download", COMPILER, LINTER, shared, LIBRARY, &foreign])?;
     let unpacked = staging.join("unpacked");
     for package in packages::found_in(&staging)? {
         packages::unpack(&package, &unpacked)?;

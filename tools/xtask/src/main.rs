@@ -29,7 +29,7 @@ enum Command {
     Test(checks::Options),
     /// Download the models, tokenizers and texts that the tests use
     Fetch(fetch::Options),
-    /// Run the tests of the CPU kernels on 64-bit ARM, in an emulator
+    /// Lint and test the CPU kernels on 64-bit ARM, in an emulator
     Arm,
     /// Run the GPU tests on several Vulkan drivers, and write docs/gpu-matrix.md
     GpuMatrix(gpu_matrix::Options),

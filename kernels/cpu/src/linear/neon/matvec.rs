@@ -6,7 +6,7 @@
 use std::arch::aarch64::*;
 use std::ops::Range;
 
-use super::vectors::{dot, four, halves, lane_sums, lanes, load_acts};
+use super::vectors::{dot, four, halves, lane_sums, lanes, load_acts, pin};
 use crate::linear::activations::Activations;
 use crate::linear::output::Output;
 
@@ -140,6 +140,10 @@ pub(super) fn blocks_of_256<const BYTES: usize, D: Dot256<BYTES>>(
                         if D::OFFSET_AT.is_some() {
                             let dots = minimum_dots::<BYTES, D>(act_sums, &minima, $part);
                             sum = vfmsq_f32(sum, vcvtq_f32_s32(dots), vmulq_n_f32(offset, act_scales[$part]));
+                        }
+                        if D::SCALE_LEN == 16 {
+                            // These formats fill the registers with one part.
+                            sum = pin(sum);
                         }
                     };
                 }
