@@ -33,6 +33,8 @@ const COMPILER: &str = "rustc-web";
 const LINTER: &str = "rust-web-clippy";
 const LIBRARY: &str = "libstd-rust-web-dev";
 
+const DEBIAN: &str = "the compiler and libraries come from packages of Debian's: can apt reach its mirror?";
+
 pub(crate) fn run() -> Result<ExitCode> {
     match Toolchain::find(false) {
         Ok(toolchain) => toolchain.check()?,
@@ -133,7 +135,8 @@ fn fetch(toolchains: &Path) -> Result<PathBuf> {
     fs::create_dir_all(staging.join("lists/partial"))?;
     apt(&staging, &["update"])?;
     // The library that the compiler shares with its plugins: a package with the version in its name.
-    let about = process::output(apt_command("apt-cache", &staging).args(["show", "--no-all-versions", LIBRARY]))?;
+    let about = process::output(apt_command("apt-cache", &staging).args(["show", "--no-all-versions", LIBRARY]))
+        .context(DEBIAN)?;
     let field = |name| about.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
     let (Some(version), Some(shared)) = (field("Version"), field("Depends").and_then(|list| list.split(' ').next()))
     else {
@@ -152,8 +155,7 @@ fn fetch(toolchains: &Path) -> Result<PathBuf> {
 }
 
 fn apt(folder: &Path, arguments: &[&str]) -> Result<()> {
-    process::run(apt_command("apt-get", folder).arg("--quiet").args(arguments))
-        .context("the compiler and libraries come from packages of Debian's")
+    process::run(apt_command("apt-get", folder).arg("--quiet").args(arguments)).context(DEBIAN)
 }
 
 /// A command of apt's that knows both architectures, by lists of its own: the system's stay as they are.

@@ -74,6 +74,7 @@ impl Simd for Dotprod {
             let two = vadd_f32(vget_low_f32(four), vget_high_f32(four));
             vaddv_f32(two)
         }
-        fn max(self, x: Lanes) -> f32 { vmaxvq_f32(vmaxq_f32(x[0], x[1])) }
+        // Of a number and NaN, the number: so the NaN of one lane does not stand for all, and shows where it is.
+        fn max(self, x: Lanes) -> f32 { vmaxnmvq_f32(vmaxnmq_f32(x[0], x[1])) }
     }
 }

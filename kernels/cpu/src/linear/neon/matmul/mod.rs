@@ -70,8 +70,11 @@ pub(super) trait Tile {
 }
 
 /// Matmul for a format.
+///
+/// # Safety
+/// The processor must have the tile's instructions.
 #[target_feature(enable = "neon,dotprod")]
-pub(super) fn matmul<T: Tile, B: Integers>(
+pub(super) unsafe fn matmul<T: Tile, B: Integers>(
     rows: &[u8],
     cols: usize,
     acts: &Activations,
@@ -104,7 +107,7 @@ pub(super) fn matmul<T: Tile, B: Integers>(
             }
             for (g, group) in groups.enumerate() {
                 for s in 0..n_strips {
-                    // SAFETY: who has the tile's instructions calls this.
+                    // SAFETY: the caller's promise.
                     let sums = unsafe { T::by_token(&sums[g][s]) };
                     for i in 0..TOKENS {
                         let t = group * TOKENS + i;
@@ -118,7 +121,7 @@ pub(super) fn matmul<T: Tile, B: Integers>(
     }
 }
 
-/// A few rows times the columns of a panel, unpacked.
+/// A few rows times the columns of a panel, unpacked. Only [`matmul`] makes one, so the processor has the tile's instructions.
 #[repr(align(64))]
 struct Strip<T, B> {
     /// The rows' columns, in the order of the tile.
@@ -179,7 +182,7 @@ impl<T: Tile, B: Integers> Strip<T, B> {
                 }
             }
             let out = &mut self.quants[i * B::LEN / 4..][..B::LEN / 4];
-            // SAFETY: who has the tile's instructions makes a strip.
+            // SAFETY: the processor has the instructions, as the type says.
             unsafe { T::interleave(&bytes, B::ZERO as u8, out) }
         }
     }
@@ -210,7 +213,7 @@ impl<T: Tile, B: Integers> Strip<T, B> {
     #[target_feature(enable = "neon,dotprod")]
     fn dots(&self, part: usize, acts: &[[[i8; 4]; TOKENS]]) -> Values {
         let quants = &self.quants[8 * part..][..8];
-        // SAFETY: who has the tile's instructions makes a strip.
+        // SAFETY: the processor has the instructions, as the type says.
         unsafe {
             match Self::SCALES {
                 0 => T::dots::<8>(quants, acts),
@@ -249,7 +252,7 @@ impl<T: Tile, B: Integers> Strip<T, B> {
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
 fn scales<T: Tile>(rows: &[f32; ROWS], tokens: float32x4_t) -> Values {
-    // SAFETY: who has the tile's instructions calls this.
+    // SAFETY: only strips call this.
     unsafe { multiply(T::of_rows(rows), T::of_tokens(tokens)) }
 }
 
