@@ -15,11 +15,17 @@ use crate::linear::output::Output;
 
 /// A float format that is loaded eight values at a time.
 pub(super) trait Load: Float {
-    /// The values `i .. i + 8` of a row.
+    /// The bytes of eight values.
+    type Eight;
+
+    /// A row's values in eights.
+    fn eights(row: &[u8]) -> &[Self::Eight];
+
+    /// Eight values.
     ///
     /// # Safety
     /// The processor must have NEON.
-    unsafe fn load(row: &[u8], i: usize) -> [float32x4_t; 2];
+    unsafe fn load(eight: &Self::Eight) -> [float32x4_t; 2];
 }
 
 /// Matvec for a float format.
@@ -81,14 +87,19 @@ const CACHED_ROWS: usize = 32;
 fn tile<F: Load, const T: usize>(rows: [&[u8]; STREAMS], xs: [&[f32]; T]) -> [[f32; T]; STREAMS] {
     let n = xs[0].len();
     let mut sums = [[[vdupq_n_f32(0.0); 2]; T]; STREAMS];
+    let eights = four!(S => F::eights(rows[S]));
+    let mut x_eights = [&[][..]; T];
+    for i in 0..T {
+        x_eights[i] = xs[i].as_chunks::<8>().0;
+    }
     for c in 0..n / 8 {
         let mut x = [[vdupq_n_f32(0.0); 2]; T];
         for i in 0..T {
-            x[i] = [load_floats(xs[i], 8 * c), load_floats(xs[i], 8 * c + 4)];
+            x[i] = [load_floats(&x_eights[i][c], 0), load_floats(&x_eights[i][c], 4)];
         }
         for s in 0..STREAMS {
             // SAFETY: this function has the features.
-            let w = unsafe { F::load(rows[s], 8 * c) };
+            let w = unsafe { F::load(&eights[s][c]) };
             for i in 0..T {
                 sums[s][i] = [vfmaq_f32(sums[s][i][0], w[0], x[i][0]), vfmaq_f32(sums[s][i][1], w[1], x[i][1])];
             }
@@ -115,29 +126,49 @@ fn sum_of_lanes([low, high]: [float32x4_t; 2]) -> f32 {
 }
 
 impl Load for f32 {
+    type Eight = [u8; 32];
+
+    #[inline(always)]
+    fn eights(row: &[u8]) -> &[[u8; 32]] {
+        row.as_chunks().0
+    }
+
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
-    unsafe fn load(row: &[u8], i: usize) -> [float32x4_t; 2] {
-        let four = |i| vreinterpretq_f32_u8(load(bytes(row, 4 * i)));
-        [four(i), four(i + 4)]
+    unsafe fn load(eight: &[u8; 32]) -> [float32x4_t; 2] {
+        [vreinterpretq_f32_u8(load(bytes(eight, 0))), vreinterpretq_f32_u8(load(bytes(eight, 16)))]
     }
 }
 
 impl Load for f16 {
+    type Eight = [u8; 16];
+
+    #[inline(always)]
+    fn eights(row: &[u8]) -> &[[u8; 16]] {
+        row.as_chunks().0
+    }
+
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
-    unsafe fn load(row: &[u8], i: usize) -> [float32x4_t; 2] {
-        let halves = vreinterpretq_u16_u8(load(bytes(row, 2 * i)));
+    unsafe fn load(eight: &[u8; 16]) -> [float32x4_t; 2] {
+        let halves = vreinterpretq_u16_u8(load(eight));
         [widen(vget_low_u16(halves)), widen(vget_high_u16(halves))]
     }
 }
 
 impl Load for bf16 {
+    type Eight = [u8; 16];
+
+    #[inline(always)]
+    fn eights(row: &[u8]) -> &[[u8; 16]] {
+        row.as_chunks().0
+    }
+
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
-    unsafe fn load(row: &[u8], i: usize) -> [float32x4_t; 2] {
+    unsafe fn load(eight: &[u8; 16]) -> [float32x4_t; 2] {
         // The upper half of a float32 of the same value.
-        let (upper, zero) = (vreinterpretq_u16_u8(load(bytes(row, 2 * i))), vdupq_n_u16(0));
+        let (upper, zero) = (vreinterpretq_u16_u8(load(eight)), vdupq_n_u16(0));
         [vreinterpretq_f32_u16(vzip1q_u16(zero, upper)), vreinterpretq_f32_u16(vzip2q_u16(zero, upper))]
     }
 }
