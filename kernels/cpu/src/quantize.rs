@@ -82,6 +82,7 @@ fn generic(x: &[f32], out: Quants<'_>) {
 
 /// The scale, and what to multiply values with; nothing if all quants are zero.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[inline]
 fn scale_and_factor(largest: f32) -> (f32, Option<f32>) {
     if !largest.is_finite() {
         return (f32::NAN, None);
