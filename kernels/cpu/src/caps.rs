@@ -14,11 +14,15 @@ pub enum Isa {
     AvxVnni,
     /// AVX-512 (F, BW, VL) with VNNI.
     Avx512Vnni,
+    /// Dot products of bytes, beside what every 64-bit ARM has (NEON).
+    Dotprod,
+    /// The same with products of matrices of bytes.
+    I8mm,
 }
 
 impl Isa {
     /// Every instruction set, the plainest first.
-    pub const ALL: &[Isa] = &[Isa::Generic, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni];
+    pub const ALL: &[Isa] = &[Isa::Generic, Isa::Avx2, Isa::AvxVnni, Isa::Avx512Vnni, Isa::Dotprod, Isa::I8mm];
 
     /// The name used in kernel names and settings.
     pub fn name(self) -> &'static str {
@@ -27,6 +31,8 @@ impl Isa {
             Isa::Avx2 => "avx2",
             Isa::AvxVnni => "avx-vnni",
             Isa::Avx512Vnni => "avx512-vnni",
+            Isa::Dotprod => "dotprod",
+            Isa::I8mm => "i8mm",
         }
     }
 }
@@ -39,7 +45,7 @@ impl fmt::Display for Isa {
 
 /// A name that is not one of [`Isa::ALL`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("unknown instruction set `{0}`; expected `generic`, `avx2`, `avx-vnni` or `avx512-vnni`")]
+#[error("unknown instruction set `{0}`; expected `generic`, `avx2`, `avx-vnni`, `avx512-vnni`, `dotprod` or `i8mm`")]
 pub struct UnknownIsa(String);
 
 impl FromStr for Isa {
@@ -55,24 +61,32 @@ impl FromStr for Isa {
 /// The instruction sets that kernels may use.
 ///
 /// A value says more than a flag: only [`Caps::detect`] finds anything beyond the generic set, so whoever holds an
-/// [`Avx2`] runs on a machine that has it.
+/// [`Avx2`] or a [`Dotprod`] runs on a machine that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Caps {
     avx2: Option<Avx2>,
     avx_vnni: Option<AvxVnni>,
     avx512_vnni: Option<Avx512Vnni>,
+    dotprod: Option<Dotprod>,
+    i8mm: Option<I8mm>,
 }
 
 impl Caps {
     /// What this machine has.
     pub fn detect() -> Caps {
         let avx2 = Avx2::detect();
-        Caps { avx2, avx_vnni: AvxVnni::detect(avx2), avx512_vnni: Avx512Vnni::detect(avx2) }
+        Caps {
+            avx2,
+            avx_vnni: AvxVnni::detect(avx2),
+            avx512_vnni: Avx512Vnni::detect(avx2),
+            dotprod: Dotprod::detect(),
+            i8mm: I8mm::detect(),
+        }
     }
 
     /// Nothing beyond the generic set.
     pub fn generic() -> Caps {
-        Caps { avx2: None, avx_vnni: None, avx512_vnni: None }
+        Caps { avx2: None, avx_vnni: None, avx512_vnni: None, dotprod: None, i8mm: None }
     }
 
     /// This machine's abilities up to and including `isa`; `None` if the machine does not have it.
@@ -82,6 +96,8 @@ impl Caps {
             avx2: all.avx2.filter(|_| isa >= Isa::Avx2),
             avx_vnni: all.avx_vnni.filter(|_| isa >= Isa::AvxVnni),
             avx512_vnni: all.avx512_vnni.filter(|_| isa >= Isa::Avx512Vnni),
+            dotprod: all.dotprod.filter(|_| isa >= Isa::Dotprod),
+            i8mm: all.i8mm.filter(|_| isa >= Isa::I8mm),
         };
         caps.has(isa).then_some(caps)
     }
@@ -98,6 +114,8 @@ impl Caps {
             Isa::Avx2 => self.avx2.is_some(),
             Isa::AvxVnni => self.avx_vnni.is_some(),
             Isa::Avx512Vnni => self.avx512_vnni.is_some(),
+            Isa::Dotprod => self.dotprod.is_some(),
+            Isa::I8mm => self.i8mm.is_some(),
         }
     }
 
@@ -114,6 +132,16 @@ impl Caps {
     /// Proof that AVX-512 with VNNI may be used, and AVX2, FMA and F16C.
     pub fn avx512_vnni(&self) -> Option<Avx512Vnni> {
         self.avx512_vnni
+    }
+
+    /// Proof that ARM's dot products may be used.
+    pub fn dotprod(&self) -> Option<Dotprod> {
+        self.dotprod
+    }
+
+    /// Proof that ARM's products of matrices may be used.
+    pub fn i8mm(&self) -> Option<I8mm> {
+        self.i8mm
     }
 }
 
@@ -200,6 +228,41 @@ impl Avx512Vnni {
     }
 }
 
+/// Proof that the processor has NEON with dot products, and little-endian memory. It comes from [`Caps`] only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dotprod(());
+
+impl Dotprod {
+    #[cfg(target_arch = "aarch64")]
+    fn detect() -> Option<Dotprod> {
+        use std::arch::is_aarch64_feature_detected;
+        let found = is_aarch64_feature_detected!("neon") && is_aarch64_feature_detected!("dotprod");
+        (found && cfg!(target_endian = "little")).then_some(Dotprod(()))
+    }
+
+    #[cfg(not(target_arch = "aarch64"))]
+    fn detect() -> Option<Dotprod> {
+        None
+    }
+}
+
+/// Proof that the processor has products of matrices of bytes, too. It comes from [`Caps`] only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct I8mm(Dotprod);
+
+impl I8mm {
+    #[cfg(target_arch = "aarch64")]
+    fn detect() -> Option<I8mm> {
+        let found = std::arch::is_aarch64_feature_detected!("i8mm");
+        Dotprod::detect().filter(|_| found).map(I8mm)
+    }
+
+    #[cfg(not(target_arch = "aarch64"))]
+    fn detect() -> Option<I8mm> {
+        Dotprod::detect().map(I8mm)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -215,7 +278,7 @@ mod tests {
     #[test]
     fn a_lower_instruction_set_can_be_forced() {
         assert_eq!(Caps::with_isa(Isa::Generic), Some(Caps::generic()));
-        assert_eq!(Caps::generic().avx2(), None);
+        assert_eq!((Caps::generic().avx2(), Caps::generic().dotprod()), (None, None));
         let detected = Caps::detect();
         for &isa in Isa::ALL {
             let forced = Caps::with_isa(isa);

@@ -18,7 +18,7 @@ mod rope;
 mod simd;
 mod team;
 
-pub use caps::{Avx2, Avx512Vnni, AvxVnni, Caps, Isa, UnknownIsa};
+pub use caps::{Avx2, Avx512Vnni, AvxVnni, Caps, Dotprod, I8mm, Isa, UnknownIsa};
 pub use executor::{Cpu, CpuOptions};
 pub use linear::{ActivationLayout, ActivationWriter, Activations, LinearKernel, Output, panel_bytes, repack, unpack};
 pub use team::{MOST_THREADS, Member, Team, default_threads};

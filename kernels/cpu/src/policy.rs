@@ -50,15 +50,19 @@ pub fn choose(format: Format, storage: Storage, n_tokens: usize, caps: &Caps) ->
         _ if n_tokens < MATMUL_TOKENS => LinearShape::Matvec,
         _ => LinearShape::Matmul,
     };
-    // Floats, and rows that are used as they are read, gain nothing from products of bytes.
+    // Floats, and rows that are used as they are read, gain nothing from VNNI.
     let in_lanes = storage == Storage::Panels || (!is_float(format) && shape == LinearShape::Matmul);
-    let isa = if in_lanes { caps.isa() } else { caps.isa().min(Isa::Avx2) };
+    let isa = match caps.isa() {
+        Isa::AvxVnni | Isa::Avx512Vnni if !in_lanes => Isa::Avx2,
+        isa => isa,
+    };
     Variant { format, storage, shape, isa }
 }
 
 /// How to lay out a matrix in `format` whose rows are used in multiples of `unit`, where there is memory to repack it.
 pub fn storage(format: Format, unit: usize, caps: &Caps) -> Storage {
-    let panels = caps.isa() > Isa::Generic && !is_float(format) && unit.is_multiple_of(crate::linear::ROWS);
+    let in_lanes = matches!(caps.isa(), Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni);
+    let panels = in_lanes && !is_float(format) && unit.is_multiple_of(crate::linear::ROWS);
     if panels { Storage::Panels } else { Storage::Rows }
 }
 
@@ -87,13 +91,13 @@ mod tests {
                 println!("SKIPPED: this machine has no {isa}");
                 continue;
             };
+            let without_vnni = if matches!(isa, Isa::AvxVnni | Isa::Avx512Vnni) { Isa::Avx2 } else { isa };
             for &format in Format::ALL {
                 let choose = |n_tokens| choose(format, storage(format, 16, &caps), n_tokens, &caps);
                 assert_eq!([1, MATMUL_TOKENS - 1].map(|n| choose(n).shape), [LinearShape::Matvec; 2]);
                 assert_eq!([MATMUL_TOKENS, 1000].map(|n| choose(n).shape), [LinearShape::Matmul; 2]);
-                let best = if is_float(format) { Isa::Avx2 } else { isa };
-                assert_eq!(choose(1).isa, best, "{format}");
-                assert_eq!(super::choose(format, Storage::Rows, 1, &caps).isa, Isa::Avx2, "{format}");
+                assert_eq!(choose(1).isa, if is_float(format) { without_vnni } else { isa }, "{format}");
+                assert_eq!(super::choose(format, Storage::Rows, 1, &caps).isa, without_vnni, "{format}");
             }
         }
     }

@@ -5,6 +5,8 @@
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 
 use silhak_quant::activations::{BlockA8, quantize_a8};
 
@@ -40,6 +42,10 @@ impl Quantizer {
         if caps.avx2().is_some() {
             return Quantizer { run: avx2::quantize };
         }
+        #[cfg(target_arch = "aarch64")]
+        if caps.dotprod().is_some() {
+            return Quantizer { run: neon::quantize };
+        }
         let _ = caps;
         Quantizer { run: generic }
     }
@@ -72,6 +78,17 @@ fn generic(x: &[f32], out: Quants<'_>) {
             }
         }
     }
+}
+
+/// The scale, and what to multiply values with; nothing if all quants are zero.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+#[inline]
+fn scale_and_factor(largest: f32) -> (f32, Option<f32>) {
+    if !largest.is_finite() {
+        return (f32::NAN, None);
+    }
+    let factor = 127.0 / largest;
+    if factor.is_finite() { (largest / 127.0, Some(factor)) } else { (0.0, None) }
 }
 
 #[cfg(test)]

@@ -4,6 +4,9 @@
 //! compiles it for the instruction set of a [`Caps`]. The lanes' methods, and everything that takes lanes as
 //! arguments, must be `#[inline(always)]`, or the vectors travel through memory.
 
+#[cfg(target_arch = "aarch64")]
+mod neon;
+
 use half::f16;
 
 use crate::Caps;
@@ -26,6 +29,10 @@ pub(crate) fn run<K: Kernel>(caps: &Caps, kernel: K) -> K::Output {
     if let Some(proof) = caps.avx2() {
         // SAFETY: the proof says that the processor has AVX2, FMA and F16C.
         return unsafe { run_avx2(proof, kernel) };
+    }
+    #[cfg(target_arch = "aarch64")]
+    if let Some(proof) = caps.dotprod() {
+        return kernel.run(proof);
     }
     let _ = caps;
     kernel.run(Generic)

@@ -10,6 +10,7 @@ use std::env;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::arm::{self, ARM};
 use crate::{fetch, folders, process, python};
 use report::{Outcome, Report};
 
@@ -38,11 +39,12 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     report.step("documentation builds", documentation);
     report.steps("cargo deny", || deny::check(options.offline));
     report.steps("cargo test", || cargo_test::run(interpreter.as_deref()));
+    report.step("CPU kernels on ARM", || arm(options.offline));
     Ok(report.finish())
 }
 
 /// Whether `SILHAK_REQUIRE`, a comma-separated list, names `thing`.
-fn required(thing: &str) -> bool {
+pub(crate) fn required(thing: &str) -> bool {
     env::var("SILHAK_REQUIRE").is_ok_and(|list| list.split(',').any(|entry| entry.trim() == thing))
 }
 
@@ -127,6 +129,13 @@ fn references() -> Result<Outcome> {
     match fetch::references::make() {
         Ok(()) => Ok(Outcome::Passed),
         Err(error) => Ok(absent(MODELS, format!("{error:#}"))),
+    }
+}
+
+fn arm(offline: bool) -> Result<Outcome> {
+    match arm::Toolchain::find(offline) {
+        Ok(toolchain) => toolchain.check().map(|()| Outcome::Passed),
+        Err(error) => Ok(absent(ARM, format!("{error:#}"))),
     }
 }
 

@@ -2,7 +2,7 @@
 
 mod driver;
 mod lavapipe;
-mod packages;
+pub(crate) mod packages;
 mod page;
 mod suite;
 mod swiftshader;

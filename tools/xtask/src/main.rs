@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "a command talks to its user")]
 
+mod arm;
 mod checks;
 mod fetch;
 mod folders;
@@ -28,6 +29,8 @@ enum Command {
     Test(checks::Options),
     /// Download the models, tokenizers and texts that the tests use
     Fetch(fetch::Options),
+    /// Lint and test the CPU kernels on 64-bit ARM, in an emulator
+    Arm,
     /// Run the GPU tests on several Vulkan drivers, and write docs/gpu-matrix.md
     GpuMatrix(gpu_matrix::Options),
     /// Write docs/models.md and docs/models.ko.md
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Test(options) => checks::run(&options),
         Command::Fetch(options) => fetch::run(&options),
+        Command::Arm => arm::run(),
         Command::GpuMatrix(options) => gpu_matrix::run(&options),
         Command::Models => models::run(),
         Command::Oracle(options) => oracle::run(&options),

@@ -23,6 +23,9 @@ enum Order {
     Rows,
     /// Groups of [`TOKENS`] tokens side by side, by four values in 8 bits.
     Quads,
+    /// Groups of [`TOKENS`] tokens side by side, by eight values in 8 bits.
+    #[cfg_attr(not(target_arch = "aarch64"), allow(dead_code, reason = "ARM's kernels alone use it"))]
+    Octs,
 }
 
 /// Tokens of a group.
@@ -37,6 +40,10 @@ impl ActivationLayout {
     /// Groups of [`TOKENS`] tokens, quantized.
     pub(crate) const QUADS: Self = ActivationLayout { format: ActivationFormat::A8, order: Order::Quads };
 
+    /// Groups of [`TOKENS`] tokens, quantized, by eight values.
+    #[cfg(target_arch = "aarch64")]
+    pub(crate) const OCTS: Self = ActivationLayout { format: ActivationFormat::A8, order: Order::Octs };
+
     /// The number format.
     pub fn format(self) -> ActivationFormat {
         self.format
@@ -48,7 +55,7 @@ impl ActivationLayout {
         match (self.order, self.format) {
             (Order::Rows, ActivationFormat::F32) => n * size_of::<f32>(),
             (Order::Rows, _) => n + n / BLOCK_LEN * size_of::<f32>() + n / SUM_LEN * size_of::<i16>(),
-            (Order::Quads, _) => padded + padded / BLOCK_LEN * (size_of::<f32>() + 2 * size_of::<i16>()),
+            (Order::Quads | Order::Octs, _) => padded + padded / BLOCK_LEN * (size_of::<f32>() + 2 * size_of::<i16>()),
         }
     }
 
@@ -78,7 +85,7 @@ pub struct Activations {
     scales: Vec<f32>,
     /// `[n_tokens, cols / SUM_LEN]`.
     sums: Vec<i16>,
-    /// The quants of groups: `[n_groups, cols / 4]`.
+    /// The quants of groups: `[n_groups, cols / 4]`; by eight, two items hold the first and the last two tokens.
     group_quads: Vec<[[i8; 4]; TOKENS]>,
     /// The scales of groups: `[n_groups, cols / BLOCK_LEN]`.
     group_scales: Vec<[f32; TOKENS]>,
@@ -127,7 +134,7 @@ impl Activations {
                 resize(&mut self.scales, n / BLOCK_LEN)?;
                 resize(&mut self.sums, n / SUM_LEN)?;
             }
-            (Order::Quads, _) => {
+            (Order::Quads | Order::Octs, _) => {
                 let per_token = padded / TOKENS;
                 resize(&mut self.group_quads, per_token / 4)?;
                 resize(&mut self.group_scales, per_token / BLOCK_LEN)?;
@@ -218,7 +225,7 @@ impl Activations {
 /// The activations of a group of tokens, side by side. Those beyond the last token are unspecified.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokenGroup<'a> {
-    /// `[cols / 4]`: four quants of each token.
+    /// `[cols / 4]`: four quants of each token, or in two items eight of each.
     pub(crate) quads: &'a [[[i8; 4]; TOKENS]],
     /// One for each block.
     pub(crate) scales: &'a [[f32; TOKENS]],
@@ -286,7 +293,7 @@ impl ActivationWriter<'_> {
             },
             // SAFETY: the tokens are within, and the caller keeps others off their rows.
             (Order::Rows, _) => unsafe { self.quantize_rows(tokens.start, x) },
-            (Order::Quads, _) => {
+            (Order::Quads | Order::Octs, _) => {
                 for (t, x) in tokens.zip(x.chunks_exact(self.cols)) {
                     // SAFETY: as above, for one token.
                     unsafe { self.quantize_in_group(t, x) }
@@ -328,8 +335,15 @@ impl ActivationWriter<'_> {
             // SAFETY: the buffers have `TOKENS` items for each four values, block and pair of sums of each group of
             // rows, padded to whole groups; the token is within, and the caller keeps others off.
             unsafe {
-                for (i, &quad) in qs.as_chunks::<4>().0.iter().enumerate() {
-                    self.group_quads.add((start / 4 + i) * TOKENS + lane).write(quad);
+                if self.layout.order == Order::Octs {
+                    let octs = self.group_quads.cast::<[i8; 8]>();
+                    for (i, &oct) in qs.as_chunks::<8>().0.iter().enumerate() {
+                        octs.add((start / 8 + i) * TOKENS + lane).write(oct);
+                    }
+                } else {
+                    for (i, &quad) in qs.as_chunks::<4>().0.iter().enumerate() {
+                        self.group_quads.add((start / 4 + i) * TOKENS + lane).write(quad);
+                    }
                 }
                 for (i, &scale) in scales.iter().enumerate() {
                     self.group_scales.add((start / BLOCK_LEN + i) * TOKENS + lane).write(scale);

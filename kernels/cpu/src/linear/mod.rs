@@ -9,10 +9,18 @@
 mod activations;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+mod constant;
 mod generic;
 #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "the AVX2 kernels alone use all of it"))]
 mod integers;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod output;
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, unused_variables, reason = "lanes of other processors are all generic")
+)]
 mod panels;
 
 use std::borrow::Cow;
@@ -60,6 +68,16 @@ impl LinearKernel {
             #[cfg(target_arch = "x86_64")]
             (Storage::Rows, _, Isa::Avx2) if shape == LinearShape::Matvec || format.block_len() == 1 => {
                 let (run, layout) = avx2::kernel(caps.avx2()?, format, shape)?;
+                Some(LinearKernel { variant, layout, run })
+            }
+            #[cfg(target_arch = "aarch64")]
+            (Storage::Rows, _, Isa::Dotprod) => {
+                let (run, layout) = neon::kernel(caps.dotprod()?, format, shape);
+                Some(LinearKernel { variant, layout, run })
+            }
+            #[cfg(target_arch = "aarch64")]
+            (Storage::Rows, _, Isa::I8mm) => {
+                let (run, layout) = neon::matrix_kernel(caps.i8mm()?, format, shape);
                 Some(LinearKernel { variant, layout, run })
             }
             _ => panels::kernel(&variant, caps).map(|(run, layout)| LinearKernel { variant, layout, run }),

@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::Quants;
+use super::{Quants, scale_and_factor};
 
 /// Quantizes whole blocks; the caller has checked the lengths.
 #[target_feature(enable = "avx2,fma,f16c")]
@@ -22,15 +22,6 @@ pub(super) fn quantize(x: &[f32], out: Quants<'_>) {
             None => ([0; 2], [0; 32]),
         };
     }
-}
-
-/// The scale, and what to multiply values with; nothing if all quants are zero.
-fn scale_and_factor(largest: f32) -> (f32, Option<f32>) {
-    if !largest.is_finite() {
-        return (f32::NAN, None);
-    }
-    let factor = 127.0 / largest;
-    if factor.is_finite() { (largest / 127.0, Some(factor)) } else { (0.0, None) }
 }
 
 /// The bits of the largest magnitudes, which order like these, with infinity and then NaN on top.

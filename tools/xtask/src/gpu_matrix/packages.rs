@@ -34,7 +34,7 @@ pub(super) fn cached(name: &str, offline: bool, fill: impl FnOnce(&Path) -> Resu
 }
 
 /// The packages in a folder.
-pub(super) fn found_in(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn found_in(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut packages = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
         let path = entry?.path();
@@ -49,7 +49,7 @@ pub(super) fn found_in(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Unpacks a package's files into a folder, and runs nothing of it.
-pub(super) fn unpack(package: &Path, folder: &Path) -> Result<()> {
+pub(crate) fn unpack(package: &Path, folder: &Path) -> Result<()> {
     process::run(Command::new("dpkg").arg("-x").arg(package).arg(folder))
 }
 

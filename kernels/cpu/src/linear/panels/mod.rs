@@ -60,7 +60,8 @@ fn of_format<B: InLanes>(variant: &Variant, caps: &Caps) -> Option<Run> {
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512Vnni => caps.avx512_vnni().and_then(|_| avx512_vnni::run::<B>(variant)),
         #[cfg(not(target_arch = "x86_64"))]
-        _ => None,
+        Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni => None,
+        Isa::Dotprod | Isa::I8mm => None,
     }
 }
 

@@ -34,7 +34,7 @@ impl Lanes for Avx512Vnni {
         fn store_floats(self, x: __m512, values: &mut [f32], i: usize) {
             _mm512_storeu_ps(values[N * i..][..N].as_mut_ptr(), x)
         }
-        fn after<'a>(self, x: __m512, bytes: &'a [u8]) -> (__m512, &'a [u8]) { bytes_after(x, bytes) }
+        fn after(self, x: __m512, bytes: &[u8]) -> (__m512, &[u8]) { bytes_after(x, bytes) }
         fn splat(self, x: i32) -> __m512i { _mm512_set1_epi32(x) }
         fn splat_float(self, x: f32) -> __m512 { _mm512_set1_ps(x) }
         fn and(self, a: __m512i, b: __m512i) -> __m512i { _mm512_and_si512(a, b) }
@@ -106,7 +106,7 @@ unsafe fn bytes_after(mut x: __m512, bytes: &[u8]) -> (__m512, &[u8]) {
     let mut start = bytes.as_ptr();
     // SAFETY: no instruction at all, so the pointer stays what it was.
     unsafe {
-        asm!("/* {0} {1} */", inout(zmm_reg) x, inout(reg) start, options(nomem, nostack, preserves_flags));
+        asm!("/* {0} {1} */", inout(zmm_reg) x, inout(reg) start, options(readonly, nostack, preserves_flags));
         (x, slice::from_raw_parts(start, bytes.len()))
     }
 }

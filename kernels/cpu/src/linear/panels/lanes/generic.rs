@@ -52,7 +52,7 @@ impl Lanes for Generic {
     }
 
     #[inline(always)]
-    fn after<'a>(self, x: F, bytes: &'a [u8]) -> (F, &'a [u8]) {
+    fn after(self, x: F, bytes: &[u8]) -> (F, &[u8]) {
         (x, bytes)
     }
 

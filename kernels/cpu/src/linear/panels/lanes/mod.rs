@@ -39,7 +39,7 @@ pub(super) trait Lanes: Copy {
     fn store_floats(self, x: Self::F, values: &mut [f32], i: usize);
 
     /// The same two, but the compiler does not read the bytes before it has computed the lanes.
-    fn after<'a>(self, x: Self::F, bytes: &'a [u8]) -> (Self::F, &'a [u8]);
+    fn after(self, x: Self::F, bytes: &[u8]) -> (Self::F, &[u8]);
 
     fn splat(self, x: i32) -> Self::I;
     fn splat_float(self, x: f32) -> Self::F;
@@ -96,9 +96,9 @@ fn dword(bytes: [i8; 4]) -> i32 {
 /// A trait's methods whose bodies are a few intrinsics; `self` is the proof that they may be used.
 #[cfg(target_arch = "x86_64")]
 macro_rules! methods {
-    ($(fn $name:ident$(<$life:lifetime>)?(self $(, $arg:ident: $type:ty)*) $(-> $result:ty)? $body:block)+) => {$(
+    ($(fn $name:ident(self $(, $arg:ident: $type:ty)*) $(-> $result:ty)? $body:block)+) => {$(
         #[inline(always)]
-        fn $name$(<$life>)?(self $(, $arg: $type)*) $(-> $result)? {
+        fn $name(self $(, $arg: $type)*) $(-> $result)? {
             // SAFETY: the type's values exist only where the processor has the instructions, and the pointers given to
             // loads and stores are of slices as long as what is read or written.
             unsafe { $body }
