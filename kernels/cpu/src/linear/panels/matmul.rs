@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::bytes_of_format;
-use super::formats::{InLanes, Lines, each_part};
+use super::formats::{InLanes, Lines};
 use super::lanes::{Lanes, Quad};
 use super::layout::{Cut, ROWS};
 use crate::linear::activations::{Activations, TOKENS, TokenGroup};
@@ -131,24 +131,20 @@ impl Tile {
                 if B::HAS_OFFSET {
                     l.store_floats(B::offsets(block), &mut self.offsets, V * b + v);
                 }
-                each_part!(B, P => {
-                    let part = b * parts + P;
-                    let bytes = B::bytes_of::<L, P>(block);
+                for p in 0..parts {
+                    let part = b * parts + p;
+                    let bytes = B::bytes_of(block, p);
                     for k in 0..8 {
                         l.store(bytes[k], &mut self.bytes, V * (8 * part + k) + v);
                     }
-                    match B::SCALE_LEN {
-                        None => {}
-                        Some(32) => l.store(B::scale_of::<L, P>(block), &mut self.scales, V * part + v),
-                        Some(_) => {
-                            l.store(B::scale_of::<L, { 2 * P }>(block), &mut self.scales, V * 2 * part + v);
-                            l.store(B::scale_of::<L, { 2 * P + 1 }>(block), &mut self.scales, V * (2 * part + 1) + v);
-                        }
+                    let n_scales = B::SCALE_LEN.map_or(0, |len| 32 / len);
+                    for i in 0..n_scales {
+                        l.store(B::scale_of(block, n_scales * p + i), &mut self.scales, V * (n_scales * part + i) + v);
                     }
                     if B::HAS_OFFSET {
-                        l.store(B::minima_of::<L, P>(block), &mut self.minima, V * part + v);
+                        l.store(B::minima_of(block, p), &mut self.minima, V * part + v);
                     }
-                });
+                }
             }
         }
     }

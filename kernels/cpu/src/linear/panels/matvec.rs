@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::bytes_of_format;
-use super::formats::{InLanes, Lines, each_part};
+use super::formats::{InLanes, Lines};
 use super::lanes::Lanes;
 use super::layout::ROWS;
 use crate::linear::activations::{Activations, QuantizedRow};
@@ -59,10 +59,8 @@ fn streams<L: Lanes, B: InLanes, const T: usize, const S: usize>(
                 ($s:literal) => {
                     if $s < S {
                         let block = &panels[at[$s % S] * panel_bytes + b * block_bytes..][..block_bytes];
-                        prefetch(block);
                         for i in 0..ROWS / L::N {
-                            let block = Lines::new::<B>(l, block, i);
-                            add_block::<L, B, T>(l, block, &acts, b, &mut sums[$s % S][i]);
+                            add_block::<L, B, T>(l, block, i, &acts, b, &mut sums[$s % S][i]);
                         }
                     }
                 };
@@ -90,50 +88,49 @@ fn streams<L: Lanes, B: InLanes, const T: usize, const S: usize>(
 /// How far ahead weights are asked for.
 const AHEAD: usize = 4096;
 
-/// Asks for what comes [`AHEAD`] bytes after a block.
+/// Asks for what comes [`AHEAD`] bytes after the `i`th of `n` pieces of a block. All at once, they would keep the reads of
+/// this block waiting.
 #[inline(always)]
-fn prefetch(block: &[u8]) {
+fn prefetch(block: &[u8], i: usize, n: usize) {
     #[cfg(target_arch = "x86_64")]
-    for line in (0..block.len()).step_by(64) {
+    for line in block.len() / 64 * i / n..block.len() / 64 * (i + 1) / n {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: an address that is not there is no fault.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(block.as_ptr().wrapping_add(AHEAD + line).cast()) }
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(block.as_ptr().wrapping_add(AHEAD + 64 * line).cast()) }
     }
 }
 
-/// Adds block `b` of some rows times the tokens, part by part in the order of every other kernel.
+/// Adds vector `i` of block `b` of a panel's rows times the tokens, part by part in the order of every other kernel.
 #[inline(always)]
 fn add_block<L: Lanes, B: InLanes, const T: usize>(
     l: L,
-    mut block: Lines<'_, L>,
+    block: &[u8],
+    i: usize,
     acts: &[QuantizedRow<'_>; T],
     b: usize,
     sums: &mut [L::F; T],
 ) {
-    let bytes = bytes_of_format::<B>();
+    let (panel, block) = (block, Lines::new::<B>(l, block, i));
+    let (bytes, parts) = (bytes_of_format::<B>(), B::LEN / 32);
     let factors = B::factors(block);
     let offsets = if B::HAS_OFFSET { B::offsets(block) } else { factors };
-    each_part!(B, P => {
-        let part = b * (B::LEN / 32) + P;
-        (sums[0], block) = block.after(sums[0]);
-        let weights = B::bytes_of::<L, P>(block);
-        let ([a, b, c, d, e, f, g, h], minima) = (weights, B::minima_of::<L, P>(block));
+    for p in 0..parts {
+        prefetch(panel, i * parts + p, ROWS / L::N * parts);
+        let part = b * parts + p;
+        let weights = B::bytes_of(block, p);
+        let ([a, b, c, d, e, f, g, h], minima) = (weights, B::minima_of(block, p));
         for t in 0..T {
-            // Nor does the compiler keep what it has read of the activations for the next panel.
-            let qs: &[u8; 32] = array(bytemuck::cast_slice(acts[t].qs), 32 * part);
-            let (sum, qs) = l.after(sums[t], qs);
-            sums[t] = sum;
-            let qs: &[[i8; 4]; 8] = bytemuck::cast_ref(array::<u8, 32>(qs, 0));
+            let qs: &[[i8; 4]; 8] = array(acts[t].qs.as_chunks::<4>().0, 8 * part);
             let &[low, high] = array(acts[t].sums, 2 * part);
-            let total = i32::from(low) + i32::from(high);
+            let sum = i32::from(low) + i32::from(high);
             let dots = match B::SCALE_LEN {
-                None => l.dot(bytes, weights, qs, total),
-                Some(32) => l.mul(l.dot(bytes, weights, qs, total), B::scale_of::<L, P>(block)),
+                None => l.dot(bytes, weights, qs, sum),
+                Some(32) => l.mul(l.dot(bytes, weights, qs, sum), B::scale_of(block, p)),
                 Some(_) => {
                     let first = l.dot(bytes, [a, b, c, d], array(qs, 0), low.into());
                     let second = l.dot(bytes, [e, f, g, h], array(qs, 4), high.into());
-                    let first = l.mul(first, B::scale_of::<L, { 2 * P }>(block));
-                    l.add(first, l.mul(second, B::scale_of::<L, { 2 * P + 1 }>(block)))
+                    let first = l.mul(first, B::scale_of(block, 2 * p));
+                    l.add(first, l.mul(second, B::scale_of(block, 2 * p + 1)))
                 }
             };
             let act_scale = l.splat_float(acts[t].scales[part]);
@@ -143,7 +140,7 @@ fn add_block<L: Lanes, B: InLanes, const T: usize>(
                 sums[t] = l.mul_add(l.float(minima), l.mul_float(offsets, act_scale), sums[t]);
             }
         }
-    });
+    }
 }
 
 /// `N` items from `at` on.

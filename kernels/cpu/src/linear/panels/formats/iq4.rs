@@ -7,21 +7,21 @@ use crate::linear::panels::lanes::Lanes;
 
 impl InLanes for BlockIq4Nl {
     #[inline(always)]
-    fn bytes_of<L: Lanes, const P: usize>(block: Lines<'_, L>) -> [L::I; 8] {
+    fn bytes_of<L: Lanes>(block: Lines<'_, L>, _: usize) -> [L::I; 8] {
         block.levels(0)
     }
 }
 
 impl InLanes for BlockIq4Xs {
     #[inline(always)]
-    fn bytes_of<L: Lanes, const P: usize>(block: Lines<'_, L>) -> [L::I; 8] {
-        block.levels(1 + 4 * P)
+    fn bytes_of<L: Lanes>(block: Lines<'_, L>, p: usize) -> [L::I; 8] {
+        block.levels(1 + 4 * p)
     }
 
     #[inline(always)]
-    fn scale_of<L: Lanes, const S: usize>(block: Lines<'_, L>) -> L::I {
-        let low = block.bits(block.dword(0), 4 * S, 4);
-        let high = block.bits(block.word(1), 2 * S, 2);
+    fn scale_of<L: Lanes>(block: Lines<'_, L>, i: usize) -> L::I {
+        let low = block.bits(block.dword(0), 4 * i, 4);
+        let high = block.bits(block.word(1), 2 * i, 2);
         block.l.add(block.l.or(low, block.l.shl(high, 4)), block.l.splat(-32))
     }
 }

@@ -7,45 +7,45 @@ use crate::linear::panels::lanes::Lanes;
 
 impl InLanes for BlockQ4_0 {
     #[inline(always)]
-    fn bytes_of<L: Lanes, const P: usize>(block: Lines<'_, L>) -> [L::I; 8] {
+    fn bytes_of<L: Lanes>(block: Lines<'_, L>, _: usize) -> [L::I; 8] {
         block.four_bits(0)
     }
 }
 
 impl InLanes for BlockQ4_1 {
     #[inline(always)]
-    fn bytes_of<L: Lanes, const P: usize>(block: Lines<'_, L>) -> [L::I; 8] {
+    fn bytes_of<L: Lanes>(block: Lines<'_, L>, _: usize) -> [L::I; 8] {
         block.four_bits(0)
     }
 
     #[inline(always)]
-    fn minima_of<L: Lanes, const P: usize>(block: Lines<'_, L>) -> L::I {
+    fn minima_of<L: Lanes>(block: Lines<'_, L>, _: usize) -> L::I {
         block.l.splat(ONES)
     }
 }
 
 impl InLanes for BlockQ5_0 {
     #[inline(always)]
-    fn bytes_of<L: Lanes, const P: usize>(block: Lines<'_, L>) -> [L::I; 8] {
+    fn bytes_of<L: Lanes>(block: Lines<'_, L>, _: usize) -> [L::I; 8] {
         block.five_bits()
     }
 }
 
 impl InLanes for BlockQ5_1 {
     #[inline(always)]
-    fn bytes_of<L: Lanes, const P: usize>(block: Lines<'_, L>) -> [L::I; 8] {
+    fn bytes_of<L: Lanes>(block: Lines<'_, L>, _: usize) -> [L::I; 8] {
         block.five_bits()
     }
 
     #[inline(always)]
-    fn minima_of<L: Lanes, const P: usize>(block: Lines<'_, L>) -> L::I {
+    fn minima_of<L: Lanes>(block: Lines<'_, L>, _: usize) -> L::I {
         block.l.splat(ONES)
     }
 }
 
 impl InLanes for BlockQ8_0 {
     #[inline(always)]
-    fn bytes_of<L: Lanes, const P: usize>(block: Lines<'_, L>) -> [L::I; 8] {
+    fn bytes_of<L: Lanes>(block: Lines<'_, L>, _: usize) -> [L::I; 8] {
         let signs = block.l.splat(i32::from_ne_bytes([128; 4]));
         let mut out = [signs; 8];
         for k in 0..8 {
@@ -62,9 +62,10 @@ impl<L: Lanes> Lines<'_, L> {
     /// The four words from `first` on hold the low, then the high four bits of 32 values.
     #[inline(always)]
     pub(super) fn four_bits(self, first: usize) -> [L::I; 8] {
+        let bytes = self.dwords::<4>(first);
         let mut out = [self.l.splat(0); 8];
         for k in 0..4 {
-            let x = self.dword(first + k);
+            let x = bytes.dword(k);
             (out[k], out[k + 4]) = (self.byte_bits(x, 0, 4, 0), self.byte_bits(x, 4, 4, 0));
         }
         out

@@ -10,18 +10,18 @@ use super::lanes::Lanes;
 use super::layout::{Cut, ROWS};
 use crate::linear::integers::Integers;
 
-/// A format whose blocks can be read lane by lane. `P` is a part of 32 values.
+/// A format whose blocks can be read lane by lane.
 pub(super) trait InLanes: Integers {
-    /// The unsigned bytes of part `P`: vector `k` has the values `4 k` to `4 k + 4`.
-    fn bytes_of<L: Lanes, const P: usize>(block: Lines<'_, L>) -> [L::I; 8];
+    /// The unsigned bytes of part `p` of 32 values: vector `k` has the values `4 k` to `4 k + 4`.
+    fn bytes_of<L: Lanes>(block: Lines<'_, L>, p: usize) -> [L::I; 8];
 
-    /// Integer scale `S`, where the format has such.
-    fn scale_of<L: Lanes, const S: usize>(block: Lines<'_, L>) -> L::I {
+    /// Integer scale `i`, where the format has such.
+    fn scale_of<L: Lanes>(block: Lines<'_, L>, _i: usize) -> L::I {
         block.l.splat(1)
     }
 
-    /// The minima of the two halves of part `P`, in 16 bits each, where the format has such.
-    fn minima_of<L: Lanes, const P: usize>(block: Lines<'_, L>) -> L::I {
+    /// The minima of the two halves of part `p`, in 16 bits each, where the format has such.
+    fn minima_of<L: Lanes>(block: Lines<'_, L>, _p: usize) -> L::I {
         block.l.splat(0)
     }
 
@@ -57,12 +57,10 @@ impl<'a, L: Lanes> Lines<'a, L> {
         Lines { l, dwords, words, i }
     }
 
-    /// The same lines, of which nothing is read before `x` is there. Left alone, the compiler reads and decodes all parts
-    /// of a block first, for which it has to spill.
+    /// The `N` words of 4 bytes from `first` on.
     #[inline(always)]
-    pub(super) fn after(self, x: L::F) -> (L::F, Self) {
-        let (x, dwords) = self.l.after(x, self.dwords);
-        (x, Lines { dwords, ..self })
+    fn dwords<const N: usize>(self, first: usize) -> Self {
+        Lines { dwords: &self.dwords[4 * ROWS * first..][..4 * ROWS * N], ..self }
     }
 
     /// Word `at` of 4 bytes.
@@ -86,39 +84,13 @@ impl<'a, L: Lanes> Lines<'a, L> {
     /// Bits `at .. at + n` of each lane.
     #[inline(always)]
     fn bits(self, x: L::I, at: usize, n: u32) -> L::I {
-        let shifted = if at == 0 { x } else { self.l.shr(x, at as u32) };
-        self.l.and(shifted, self.l.splat((1 << n) - 1))
+        self.l.and(self.l.shr(x, at as u32), self.l.splat((1 << n) - 1))
     }
 
     /// In each byte, its bits `at .. at + n`, moved to bit `to`.
     #[inline(always)]
-    fn byte_bits(self, x: L::I, at: usize, n: u32, to: usize) -> L::I {
-        let moved = match at.cmp(&to) {
-            std::cmp::Ordering::Less => self.l.shl(x, (to - at) as u32),
-            std::cmp::Ordering::Equal => x,
-            std::cmp::Ordering::Greater => self.l.shr(x, (at - to) as u32),
-        };
-        self.l.and(moved, self.l.splat(i32::from_ne_bytes([((1 << n) - 1) << to; 4])))
+    fn byte_bits(self, x: L::I, at: usize, n: u32, to: u32) -> L::I {
+        let bits = self.l.and(self.l.shr(x, at as u32), self.l.splat(i32::from_ne_bytes([(1 << n) - 1; 4])));
+        if to == 0 { bits } else { self.l.shl(bits, to) }
     }
 }
-
-/// Evaluates a block of code for each part of 32 of a format's block, with the constant `$part` in it.
-macro_rules! each_part {
-    ($format:ty, $part:ident => $body:block) => {
-        each_part!(@ $part, 0, $body);
-        if <$format as $crate::linear::integers::Integers>::LEN == 256 {
-            each_part!(@ $part, 1, $body);
-            each_part!(@ $part, 2, $body);
-            each_part!(@ $part, 3, $body);
-            each_part!(@ $part, 4, $body);
-            each_part!(@ $part, 5, $body);
-            each_part!(@ $part, 6, $body);
-            each_part!(@ $part, 7, $body);
-        }
-    };
-    (@ $part:ident, $n:literal, $body:block) => {{
-        const $part: usize = $n;
-        $body
-    }};
-}
-pub(super) use each_part;

@@ -2,7 +2,6 @@
 
 use std::arch::asm;
 use std::arch::x86_64::*;
-use std::slice;
 
 use super::vnni::{self, Vnni};
 use super::{Bytes, Lanes, Quad, dword, methods};
@@ -38,7 +37,6 @@ macro_rules! eight_lanes {
             fn store_floats(self, x: __m256, values: &mut [f32], i: usize) {
                 _mm256_storeu_ps(values[N * i..][..N].as_mut_ptr(), x)
             }
-            fn after(self, x: __m256, bytes: &[u8]) -> (__m256, &[u8]) { bytes_after(x, bytes) }
             fn splat(self, x: i32) -> __m256i { _mm256_set1_epi32(x) }
             fn splat_float(self, x: f32) -> __m256 { _mm256_set1_ps(x) }
             fn and(self, a: __m256i, b: __m256i) -> __m256i { _mm256_and_si256(a, b) }
@@ -203,19 +201,4 @@ unsafe fn in_order(mut x: __m256i) -> __m256i {
     // SAFETY: no instruction at all.
     unsafe { asm!("/* {0} */", inout(ymm_reg) x, options(nomem, nostack, preserves_flags)) }
     x
-}
-
-/// See [`Lanes::after`].
-///
-/// # Safety
-/// The processor must have AVX2.
-#[inline]
-#[target_feature(enable = "avx2")]
-unsafe fn bytes_after(mut x: __m256, bytes: &[u8]) -> (__m256, &[u8]) {
-    let mut start = bytes.as_ptr();
-    // SAFETY: no instruction at all, so the pointer stays what it was.
-    unsafe {
-        asm!("/* {0} {1} */", inout(ymm_reg) x, inout(reg) start, options(readonly, nostack, preserves_flags));
-        (x, slice::from_raw_parts(start, bytes.len()))
-    }
 }

@@ -2,7 +2,6 @@
 
 use std::arch::asm;
 use std::arch::x86_64::*;
-use std::slice;
 
 use super::vnni::{self, Vnni};
 use super::{Bytes, Lanes, Quad, methods};
@@ -34,7 +33,6 @@ impl Lanes for Avx512Vnni {
         fn store_floats(self, x: __m512, values: &mut [f32], i: usize) {
             _mm512_storeu_ps(values[N * i..][..N].as_mut_ptr(), x)
         }
-        fn after(self, x: __m512, bytes: &[u8]) -> (__m512, &[u8]) { bytes_after(x, bytes) }
         fn splat(self, x: i32) -> __m512i { _mm512_set1_epi32(x) }
         fn splat_float(self, x: f32) -> __m512 { _mm512_set1_ps(x) }
         fn and(self, a: __m512i, b: __m512i) -> __m512i { _mm512_and_si512(a, b) }
@@ -94,19 +92,4 @@ unsafe fn in_order(mut x: __m512i) -> __m512i {
     // SAFETY: no instruction at all.
     unsafe { asm!("/* {0} */", inout(zmm_reg) x, options(nomem, nostack, preserves_flags)) }
     x
-}
-
-/// See [`Lanes::after`].
-///
-/// # Safety
-/// The processor must have AVX-512 F.
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn bytes_after(mut x: __m512, bytes: &[u8]) -> (__m512, &[u8]) {
-    let mut start = bytes.as_ptr();
-    // SAFETY: no instruction at all, so the pointer stays what it was.
-    unsafe {
-        asm!("/* {0} {1} */", inout(zmm_reg) x, inout(reg) start, options(readonly, nostack, preserves_flags));
-        (x, slice::from_raw_parts(start, bytes.len()))
-    }
 }

@@ -52,11 +52,6 @@ impl Lanes for Generic {
     }
 
     #[inline(always)]
-    fn after(self, x: F, bytes: &[u8]) -> (F, &[u8]) {
-        (x, bytes)
-    }
-
-    #[inline(always)]
     fn splat(self, x: i32) -> I {
         [x; N]
     }

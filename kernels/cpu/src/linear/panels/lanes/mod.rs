@@ -38,9 +38,6 @@ pub(super) trait Lanes: Copy {
     fn load_floats(self, values: &[f32], i: usize) -> Self::F;
     fn store_floats(self, x: Self::F, values: &mut [f32], i: usize);
 
-    /// The same two, but the compiler does not read the bytes before it has computed the lanes.
-    fn after(self, x: Self::F, bytes: &[u8]) -> (Self::F, &[u8]);
-
     fn splat(self, x: i32) -> Self::I;
     fn splat_float(self, x: f32) -> Self::F;
     fn and(self, a: Self::I, b: Self::I) -> Self::I;
