@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode};
 
 use crate::checks::required;
 use crate::gpu_matrix::packages;
-use crate::{folders, process};
+use crate::{folders, process, python};
 
 /// What `SILHAK_REQUIRE` names to make a missing emulator or toolchain a failure.
 pub(crate) const ARM: &str = "arm";
@@ -37,7 +37,7 @@ const DEBIAN: &str = "the compiler and libraries come from packages of Debian's:
 
 pub(crate) fn run() -> Result<ExitCode> {
     match Toolchain::find(false) {
-        Ok(toolchain) => toolchain.check()?,
+        Ok(toolchain) => toolchain.check(python::interpreter().ok().as_deref())?,
         Err(error) if required(ARM) => return Err(error),
         Err(error) => println!("SKIPPED: {error:#}"),
     }
@@ -74,8 +74,9 @@ impl Toolchain {
         Ok(toolchain)
     }
 
-    /// Lints the crates, and runs their tests once for each of [`PROCESSORS`].
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Lints the crates, and runs their tests once for each of [`PROCESSORS`]. `python`, when given, is the interpreter
+    /// that tests use: the emulator starts it as what it is, a program of the machine's own.
+    pub(crate) fn check(&self, python: Option<&Path>) -> Result<()> {
         // Not by cargo, which would look for rustup's first.
         let mut linter = Command::new(self.folder.join("usr/bin/cargo-clippy"));
         linter.current_dir(folders::checkout());
@@ -90,6 +91,9 @@ impl Toolchain {
             let runner = format!("{EMULATOR} -L /usr/aarch64-linux-gnu -cpu {processor}");
             command.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", runner);
             command.env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", LINKER);
+            if let Some(python) = python {
+                command.env("SILHAK_PYTHON", python);
+            }
             process::run(self.set(&mut command).env("RUSTC", self.compiler()))?;
         }
         Ok(())

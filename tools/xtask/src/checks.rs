@@ -7,7 +7,7 @@ mod report;
 use anyhow::{Result, bail};
 use clap::Args;
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::arm::{self, ARM};
@@ -39,7 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     report.step("documentation builds", documentation);
     report.steps("cargo deny", || deny::check(options.offline));
     report.steps("cargo test", || cargo_test::run(interpreter.as_deref()));
-    report.step("CPU kernels on ARM", || arm(options.offline));
+    report.step("CPU kernels on ARM", || arm(options.offline, interpreter.as_deref()));
     Ok(report.finish())
 }
 
@@ -132,9 +132,9 @@ fn references() -> Result<Outcome> {
     }
 }
 
-fn arm(offline: bool) -> Result<Outcome> {
+fn arm(offline: bool, python: Option<&Path>) -> Result<Outcome> {
     match arm::Toolchain::find(offline) {
-        Ok(toolchain) => toolchain.check().map(|()| Outcome::Passed),
+        Ok(toolchain) => toolchain.check(python).map(|()| Outcome::Passed),
         Err(error) => Ok(absent(ARM, format!("{error:#}"))),
     }
 }
