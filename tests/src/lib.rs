@@ -8,7 +8,7 @@ pub mod tiny;
 
 use std::num::NonZero;
 
-use silhak_cpu::{Caps, Cpu, CpuOptions, Isa};
+use silhak_cpu::{Caps, Cpu, CpuOptions, Isa, Repack};
 
 /// How far a result is from the one that is expected.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,11 +40,13 @@ impl Distance {
     }
 }
 
-/// The CPU backend with each instruction set that this machine has, and `threads` threads.
+/// The CPU backend with each instruction set that this machine has, and `threads` threads. It repacks weights, which gives
+/// the bits of those in place.
 pub fn cpus(threads: usize) -> Vec<Cpu> {
     let threads = NonZero::new(threads);
     let caps = Isa::ALL.iter().filter_map(|&isa| Caps::with_isa(isa));
-    caps.map(|caps| Cpu::new(CpuOptions { threads, caps: Some(caps) })).collect()
+    let repack = Some(Repack::default());
+    caps.map(|caps| Cpu::new(CpuOptions { threads, caps: Some(caps), repack: repack.clone() })).collect()
 }
 
 #[cfg(test)]

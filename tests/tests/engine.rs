@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Map, json};
-use silhak::cpu::Isa;
+use silhak::cpu::policy::{self, Storage};
+use silhak::cpu::{Caps, Isa};
 use silhak::gguf::{Array, StringArray, Value};
 use silhak::{
     CancelToken, ChatOptions, Device, Error, FinishReason, GenerateOptions, LoadOptions, Message, Model, ModelFile,
@@ -286,6 +287,26 @@ fn progress_rises_to_the_whole_file_and_can_stop_the_loading() {
     let options = LoadOptions { cancel, progress: Some(Arc::new(progress)), ..LoadOptions::default() };
     assert!(matches!(Model::load(file.path(), options), Err(Error::Cancelled)));
     assert_eq!(*calls.lock().unwrap(), 1);
+}
+
+#[test]
+fn repacked_weights_are_not_in_the_file_any_more_and_give_the_same_bits() {
+    for architecture in architectures() {
+        let file = TinyFile::new(&Tiny::new(architecture));
+        let tokens = tokens(40, 3);
+        let [repacked, in_place] = [Some(true), Some(false)].map(|repack| {
+            let model = file.load(|o| (o.device, o.repack) = (Device::Cpu, repack));
+            let logits = model.logits(&tokens, 32).unwrap();
+            (model.memory(), logits.into_iter().map(f32::to_bits).collect::<Vec<_>>())
+        });
+        assert_eq!(repacked.1, in_place.1, "{architecture}");
+        if policy::storage(Format::Q4K, 16, &Caps::detect()) == Storage::Rows {
+            println!("SKIPPED: this machine's kernels read rows");
+            continue;
+        }
+        let (more, less) = (repacked.0.weights - in_place.0.weights, in_place.0.mapped - repacked.0.mapped);
+        assert!(less > 0 && less <= more, "{architecture}: {more} bytes more are held, {less} less of the file");
+    }
 }
 
 #[test]

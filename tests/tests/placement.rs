@@ -74,15 +74,15 @@ fn two_cpus_give_the_bits_of_one() {
     for architecture in architectures() {
         let folder = tempfile::tempdir().unwrap();
         let file = write(&Tiny::new(architecture), folder.path());
-        let (cpu, tokens) = (Cpu::new(CpuOptions::default()), tokens(50, 1));
-        let whole = logits(&file, &cpu, &tokens, 16);
+        let (cpu, tokens) = (shared(Cpu::new(CpuOptions::default())), tokens(50, 1));
+        let whole = logits(&file, &*cpu, &tokens, 16);
         let cuts = boundaries(&file);
         assert_eq!(cuts.len(), file.model().hyper_params().n_layers);
         for cut in &cuts {
-            let split = Split::new(vec![shared(cpu); 2], vec![*cut]);
+            let split = Split::new(vec![Arc::clone(&cpu); 2], vec![*cut]);
             assert_eq!(logits(&file, &split, &tokens, 16), whole, "{architecture}, cut before op {cut}");
         }
-        let every = Split::new(vec![shared(cpu); cuts.len() + 1], cuts);
+        let every = Split::new(vec![cpu; cuts.len() + 1], cuts);
         assert_eq!(logits(&file, &every, &tokens, 7), whole, "{architecture}, cut everywhere");
     }
 }

@@ -97,7 +97,7 @@ impl Sample {
 
 fn cpu(isa: Isa, n_threads: usize) -> Option<Cpu> {
     let caps = Some(Caps::with_isa(isa)?);
-    Some(Cpu::new(CpuOptions { threads: NonZero::new(n_threads), caps }))
+    Some(Cpu::new(CpuOptions { threads: NonZero::new(n_threads), caps, repack: None }))
 }
 
 /// Runs `check` with fresh numbers, and says which.

@@ -2,19 +2,19 @@
 //! faults.
 
 use std::num::NonZero;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use silhak_cpu::{Caps, Cpu, CpuOptions, Isa};
-use silhak_ops::cases::{Case, Random, all_cases};
+use silhak_cpu::{Caps, Cpu, CpuOptions, Isa, Release, Repack};
+use silhak_ops::cases::{Case, Random, Step, all_cases};
 use silhak_ops::reference::Reference;
 use silhak_ops::{Activation, Backend, Batch, Error, ExecConfig, KvConfig, KvElement, KvLayer, Page, Pairing};
 use silhak_ops::{Plan, PlanBuilder, Rope, RopeScaling, Weight};
 use silhak_quant::Format;
 
 fn cpu(n_threads: usize) -> Cpu {
-    Cpu::new(CpuOptions { threads: NonZero::new(n_threads), caps: None })
+    Cpu::new(CpuOptions { threads: NonZero::new(n_threads), ..CpuOptions::default() })
 }
 
 /// A layer of a model, with every kind of weight: norms, biases, matrices of two block lengths, tied embeddings.
@@ -78,6 +78,71 @@ fn memory_is_what_was_estimated() {
     }
 }
 
+/// Backends with each instruction set, one that repacks beside one that does not.
+fn with_and_without_repacking() -> impl Iterator<Item = (Isa, [Cpu; 2])> {
+    Isa::ALL.iter().filter_map(|&isa| Some((isa, Caps::with_isa(isa)?))).map(|(isa, caps)| {
+        let cpu = |repack| Cpu::new(CpuOptions { threads: NonZero::new(2), caps: Some(caps), repack });
+        (isa, [cpu(Some(Repack::default())), cpu(None)])
+    })
+}
+
+#[test]
+fn repacked_weights_give_the_same_bits() {
+    let (plan, weights) = layer();
+    let steps = [1, 5, 40].map(|n| Step { batch: batch(n, 1, &[3, 1, 2]), inputs: Vec::new() });
+    let layer = Case { name: "a layer".into(), plan, weights, kv: config(40).kv, steps: steps.into() };
+    for Case { name, plan, weights, kv, steps } in all_cases().into_iter().chain([layer]) {
+        let config = ExecConfig { kv, max_tokens: 300, max_outputs: 300 };
+        for (isa, cpus) in with_and_without_repacking() {
+            let [repacked, in_place] = cpus.map(|cpu| {
+                let mut executor = cpu.prepare(&plan, &weights, &config).unwrap();
+                let run = |Step { batch, inputs }: &Step| {
+                    let mut outputs = vec![vec![f32::NAN; 3]; plan.outputs().len()];
+                    let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+                    executor.run(batch, &inputs, &mut outputs).unwrap();
+                    outputs.concat().into_iter().map(f32::to_bits).collect::<Vec<_>>()
+                };
+                steps.iter().map(run).collect::<Vec<_>>()
+            });
+            assert_eq!(repacked, in_place, "{name}, {isa}");
+        }
+    }
+}
+
+#[test]
+fn repacked_weights_are_released_unless_somebody_reads_them() {
+    let (plan, weights) = layer();
+    for (isa, [repacking, in_place]) in with_and_without_repacking() {
+        let released = Arc::new(Mutex::new(Vec::new()));
+        let note = Arc::clone(&released);
+        let release: Arc<Release> =
+            Arc::new(move |bytes| note.lock().unwrap().push((bytes.as_ptr().addr(), bytes.len())));
+        let cpu = Cpu::new(CpuOptions {
+            threads: NonZero::new(3),
+            caps: Some(repacking.caps()),
+            repack: Some(Repack { release: Some(release) }),
+        });
+        let memory = cpu.prepare(&plan, &weights, &config(5)).unwrap().memory();
+        let before = in_place.prepare(&plan, &weights, &config(5)).unwrap().memory();
+        // The embedding is looked up, though it is an output matrix too; there are no panels of floats.
+        let repacked = |weight: &&Weight| weight.rows > 1 && weight.format.block_len() > 1 && weight.rows != 300;
+        let in_panels = matches!(isa, Isa::Avx2 | Isa::AvxVnni | Isa::Avx512Vnni);
+        let mut expected: Vec<_> = (plan.weights().iter().zip(&weights))
+            .filter(|(weight, _)| in_panels && repacked(weight))
+            .map(|(_, bytes)| (bytes.as_ptr().addr(), bytes.len()))
+            .collect();
+        let bytes: usize = expected.iter().map(|(_, len)| len).sum();
+        let mut found = std::mem::take(&mut *released.lock().unwrap());
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{isa}");
+        assert_eq!(memory.mapped, before.mapped - bytes, "{isa}");
+        let table = if in_panels { 304 * 144 } else { 0 };
+        assert_eq!(memory.weights, before.weights + bytes + table, "{isa}: the embedding once more, in whole panels");
+        assert_eq!(memory, cpu.estimate(&plan, &config(5)).unwrap(), "{isa}");
+    }
+}
+
 #[test]
 fn memory_does_not_grow_as_batches_run() {
     let (plan, weights) = layer();
@@ -94,7 +159,7 @@ fn memory_does_not_grow_as_batches_run() {
 fn a_layer_gives_the_same_logits_at_once_and_token_by_token() {
     let (plan, weights) = layer();
     for caps in Isa::ALL.iter().filter_map(|&isa| Caps::with_isa(isa)) {
-        let cpu = Cpu::new(CpuOptions { threads: NonZero::new(2), caps: Some(caps) });
+        let cpu = Cpu::new(CpuOptions { threads: NonZero::new(2), caps: Some(caps), ..CpuOptions::default() });
         let mut at_once = [Vec::new()];
         let mut executor = cpu.prepare(&plan, &weights, &config(40)).unwrap();
         executor.run(&batch(40, 2, &[3, 1, 2]), &[], &mut at_once).unwrap();

@@ -21,8 +21,10 @@ pub struct ExecConfig {
 /// Bytes that an executor holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryUse {
-    /// Weights held in a layout of the backend's own; 0 where the file's bytes are used in place.
+    /// Weights held in a layout of the backend's own.
     pub weights: usize,
+    /// Weights that are read where they lie: the caller's bytes, which are most often those of a mapped file.
+    pub mapped: usize,
     /// Key-value pages.
     pub kv: usize,
     /// Values between ops.
@@ -32,7 +34,7 @@ pub struct MemoryUse {
 impl MemoryUse {
     /// All of it.
     pub fn total(self) -> usize {
-        self.weights.saturating_add(self.kv).saturating_add(self.scratch)
+        [self.weights, self.mapped, self.kv, self.scratch].into_iter().fold(0, usize::saturating_add)
     }
 }
 
@@ -40,6 +42,7 @@ impl Sum for MemoryUse {
     fn sum<I: Iterator<Item = MemoryUse>>(parts: I) -> MemoryUse {
         parts.fold(MemoryUse::default(), |a, b| MemoryUse {
             weights: a.weights.saturating_add(b.weights),
+            mapped: a.mapped.saturating_add(b.mapped),
             kv: a.kv.saturating_add(b.kv),
             scratch: a.scratch.saturating_add(b.scratch),
         })

@@ -102,6 +102,11 @@ impl Plan {
         &self.weights
     }
 
+    /// Bytes of all weights.
+    pub fn weight_bytes(&self) -> Result<usize, Error> {
+        self.weights.iter().try_fold(0, |sum: usize, weight| Ok(sum.saturating_add(weight.bytes()?)))
+    }
+
     /// The attention layers' key-value shapes.
     pub fn kv_layers(&self) -> &[KvLayer] {
         &self.kv_layers

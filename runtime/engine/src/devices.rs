@@ -2,18 +2,33 @@
 
 use std::sync::Arc;
 
-use silhak_cpu::{Caps, Cpu, CpuOptions};
+use silhak_cpu::{Caps, Cpu, CpuOptions, Release, Repack};
 use silhak_ops::Backend;
 use silhak_ops::reference::Reference;
 
-use crate::{Device, Error, LoadOptions, gpu};
+use crate::{Device, Error, LoadOptions, ModelFile, SystemMemory, gpu};
 
 /// Where the parts of a model can run.
 pub(crate) struct Devices {
     /// What has the layers that are not on a GPU.
-    pub(crate) host: Arc<dyn Backend>,
+    pub(crate) host: Host,
     /// The GPU, where one is used.
     pub(crate) card: Option<Card>,
+}
+
+/// The machine's own processor.
+pub(crate) struct Host {
+    /// Uses weights where they lie.
+    pub(crate) in_place: Arc<dyn Backend>,
+    /// Repacks them.
+    pub(crate) repacking: Option<Repacking>,
+}
+
+/// A processor whose kernels are faster with repacked weights.
+pub(crate) struct Repacking {
+    pub(crate) backend: Arc<dyn Backend>,
+    /// Bytes that a model may take with them.
+    pub(crate) budget: u64,
 }
 
 /// A GPU.
@@ -28,34 +43,50 @@ pub(crate) struct Card {
 }
 
 impl Devices {
-    /// Opens what `options` ask for.
+    /// Opens what `options` ask for, to run a model of `file`.
     ///
     /// # Errors
     /// There is no such GPU, or no such instruction set.
-    pub(crate) fn open(options: &LoadOptions) -> Result<Self, Error> {
+    pub(crate) fn open(options: &LoadOptions, file: &ModelFile) -> Result<Self, Error> {
         let card = match options.device {
             Device::Gpu => Some(gpu::open(options)?),
             Device::Auto => gpu::find(options),
             Device::Cpu | Device::Reference | Device::ReferenceA8 => None,
         };
-        Ok(Devices { host: host(options)?, card })
+        Ok(Devices { host: Host::open(options, file)?, card })
     }
 
     /// A GPU that is open already, and the CPU.
-    pub(crate) fn with_gpu(backend: Arc<dyn Backend>, options: &LoadOptions) -> Result<Self, Error> {
-        let card = Card { backend, budget: options.gpu_memory, is_wanted: true, bandwidth: None };
-        Ok(Devices { host: host(options)?, card: Some(card) })
+    pub(crate) fn with_gpu(gpu: Arc<dyn Backend>, options: &LoadOptions, file: &ModelFile) -> Result<Self, Error> {
+        let card = Card { backend: gpu, budget: options.gpu_memory, is_wanted: true, bandwidth: None };
+        Ok(Devices { host: Host::open(options, file)?, card: Some(card) })
     }
 }
 
-fn host(options: &LoadOptions) -> Result<Arc<dyn Backend>, Error> {
-    let caps = |isa| Caps::with_isa(isa).ok_or(Error::IsaNotHere { isa });
-    Ok(match options.device {
-        Device::Auto | Device::Cpu | Device::Gpu => {
-            let caps = options.isa.map(caps).transpose()?;
-            Arc::new(Cpu::new(CpuOptions { threads: options.threads, caps }))
+impl Host {
+    /// A backend that knows one way.
+    pub(crate) fn of(backend: impl Backend + 'static) -> Self {
+        Host { in_place: Arc::new(backend), repacking: None }
+    }
+
+    fn open(options: &LoadOptions, file: &ModelFile) -> Result<Self, Error> {
+        match options.device {
+            Device::Auto | Device::Cpu | Device::Gpu => {}
+            Device::Reference => return Ok(Host::of(Reference { quantize_activations: false })),
+            Device::ReferenceA8 => return Ok(Host::of(Reference { quantize_activations: true })),
         }
-        Device::Reference => Arc::new(Reference { quantize_activations: false }),
-        Device::ReferenceA8 => Arc::new(Reference { quantize_activations: true }),
-    })
+        let caps = options.isa.map(|isa| Caps::with_isa(isa).ok_or(Error::IsaNotHere { isa })).transpose()?;
+        let in_place = CpuOptions { threads: options.threads, caps, repack: None };
+        let budget = match options.repack {
+            Some(repack) => repack.then_some(u64::MAX),
+            // What is repacked cannot be dropped and read again, so some room is left for all else.
+            None => SystemMemory::now().available.map(|bytes| bytes / 4 * 3),
+        };
+        let repacking = budget.map(|budget| {
+            let release: Arc<Release> = Arc::new(file.gguf().releaser());
+            let repack = Some(Repack { release: Some(release) });
+            Repacking { backend: Arc::new(Cpu::new(CpuOptions { repack, ..in_place.clone() })), budget }
+        });
+        Ok(Host { in_place: Arc::new(Cpu::new(in_place)), repacking })
+    }
 }

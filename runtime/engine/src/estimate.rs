@@ -49,7 +49,7 @@ pub struct Fit<'a> {
 impl<'a> Fit<'a> {
     /// Opens the devices that the options ask for.
     pub fn new(file: &'a ModelFile, options: &LoadOptions) -> Result<Self, Error> {
-        Ok(Fit { file, options: options.clone(), devices: Devices::open(options)? })
+        Ok(Fit { file, options: options.clone(), devices: Devices::open(options, file)? })
     }
 
     /// What the model would take.

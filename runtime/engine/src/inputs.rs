@@ -164,9 +164,11 @@ impl Reader {
             }
         }
         let whole = Arc::new(plan.with_outputs(values.iter().copied()));
-        let host = Devices::open(&LoadOptions { device: Device::Cpu, ..options.clone() })?.host;
-        let executor =
-            host.prepare(&whole, file.model().weights(), &config).map_err(|error| Error::Run(Arc::new(error)))?;
+        let host = Devices::open(&LoadOptions { device: Device::Cpu, ..options.clone() }, file)?.host;
+        let executor = host
+            .in_place
+            .prepare(&whole, file.model().weights(), &config)
+            .map_err(|error| Error::Run(Arc::new(error)))?;
         Ok(Reader {
             executor,
             n_groups,

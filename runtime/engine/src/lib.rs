@@ -36,6 +36,7 @@ mod gpu;
 #[path = "no_gpu.rs"]
 mod gpu;
 mod inputs;
+mod memory;
 mod model;
 mod options;
 mod pages;
@@ -59,6 +60,7 @@ pub use generation::{FinishReason, Generation, Piece, Usage};
 #[cfg(feature = "gpu")]
 pub use gpu::adapter_for;
 pub use inputs::InputSquares;
+pub use memory::SystemMemory;
 pub use model::Model;
 pub use options::{DEFAULT_CTX, GenerateOptions, LoadOptions, Progress};
 pub use placement::Share;

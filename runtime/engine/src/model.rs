@@ -51,13 +51,13 @@ impl Model {
     /// As [`Model::load`], on a GPU that the caller has opened: for tests, which break it.
     #[doc(hidden)]
     pub fn load_on_gpu(path: impl AsRef<Path>, options: LoadOptions, gpu: Arc<dyn Backend>) -> Result<Self, Error> {
-        Self::load_on(path.as_ref(), options, |options| Devices::with_gpu(gpu, options))
+        Self::load_on(path.as_ref(), options, |options, file| Devices::with_gpu(gpu, options, file))
     }
 
     fn load_on(
         path: &Path,
         options: LoadOptions,
-        open: impl FnOnce(&LoadOptions) -> Result<Devices, Error>,
+        open: impl FnOnce(&LoadOptions, &ModelFile) -> Result<Devices, Error>,
     ) -> Result<Self, Error> {
         let started = Instant::now();
         let file = ModelFile::open(path)?;
@@ -65,7 +65,7 @@ impl Model {
         let template = file.chat_template()?;
         let n_ctx = estimate::n_ctx(&file, &options)?;
         let config = estimate::exec_config(&file, &options)?;
-        let devices = open(&options)?;
+        let devices = open(&options, &file)?;
         let gpu_bandwidth = devices.card.as_ref().and_then(|card| card.bandwidth);
         read_through(file.model().weights(), &options)?;
 
@@ -130,7 +130,7 @@ impl Model {
         self.shared.load_time
     }
 
-    /// What the devices hold for the model, beside the mapped file.
+    /// What the devices hold for the model, and what of the mapped file they use.
     pub fn memory(&self) -> MemoryUse {
         self.shared.runner.footing().now().memory
     }
@@ -194,6 +194,7 @@ impl Shared {
             threads = options.device.threads(options),
             n_ctx = self.n_ctx,
             weight_bytes,
+            mapped_bytes = memory.mapped,
             kv_bytes = memory.kv,
             scratch_bytes = memory.scratch,
             load_time = ?self.load_time,

@@ -41,6 +41,10 @@ pub struct LoadOptions {
     pub threads: Option<NonZero<usize>>,
     /// Best instruction set that CPU kernels may use; `None` takes the best that the processor has.
     pub isa: Option<Isa>,
+    /// Whether weights on the CPU are repacked while they are loaded, into the layout that its kernels read fastest: as much
+    /// memory as the weights is then held, and not the mapped file, which can be dropped and read again. `None` does it
+    /// where the model takes less than three quarters of the memory that is available. Answers are the same.
+    pub repack: Option<bool>,
     /// Context length of a session, in tokens; `None` is [`DEFAULT_CTX`], or what the model was trained on if that is
     /// less.
     pub n_ctx: Option<usize>,
@@ -70,6 +74,7 @@ impl Default for LoadOptions {
             kernel_cache: None,
             threads: None,
             isa: None,
+            repack: None,
             n_ctx: None,
             sequences: 1,
             max_batch: 512,
@@ -92,6 +97,7 @@ impl fmt::Debug for LoadOptions {
             .field("kernel_cache", &self.kernel_cache)
             .field("threads", &self.threads)
             .field("isa", &self.isa)
+            .field("repack", &self.repack)
             .field("n_ctx", &self.n_ctx)
             .field("sequences", &self.sequences)
             .field("max_batch", &self.max_batch)

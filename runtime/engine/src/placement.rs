@@ -8,7 +8,7 @@ use silhak_model::{Blocks, GpuLayers, Offload};
 use silhak_ops::{Backend, ExecConfig, Executor, Plan, Split};
 
 use crate::Error;
-use crate::devices::{Card, Devices};
+use crate::devices::{Card, Devices, Repacking};
 
 /// What a device takes of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Share {
     pub is_gpu: bool,
     /// The transformer blocks; the first share has the embedding too, the last one the output matrix.
     pub layers: Range<usize>,
-    /// Bytes of weights: on the CPU those of the mapped file, and what is held besides.
+    /// Bytes of weights: those of the mapped file that are used where they lie, and what is held in other layouts.
     pub weights: u64,
     /// Bytes of keys and values.
     pub kv: u64,
@@ -77,14 +77,30 @@ impl Placement {
         Self::new(devices, plan, config, None)
     }
 
-    /// The placement with `offload` on the GPU, if there is one.
+    /// The placement with `offload` on the GPU, if there is one; the CPU repacks its weights if it may.
     pub(crate) fn new(
         devices: &Devices,
         plan: &Plan,
         config: &ExecConfig,
         offload: Option<Offload>,
     ) -> Result<Self, Error> {
-        let host = (Arc::clone(&devices.host), false);
+        if let Some(Repacking { backend, budget }) = &devices.host.repacking {
+            let placement = Self::with_host(backend, devices, plan, config, offload)?;
+            if placement.bytes_on(false) <= *budget {
+                return Ok(placement);
+            }
+        }
+        Self::with_host(&devices.host.in_place, devices, plan, config, offload)
+    }
+
+    fn with_host(
+        host: &Arc<dyn Backend>,
+        devices: &Devices,
+        plan: &Plan,
+        config: &ExecConfig,
+        offload: Option<Offload>,
+    ) -> Result<Self, Error> {
+        let host = (Arc::clone(host), false);
         let card = devices.card.as_ref().zip(offload).map(|(card, _)| (Arc::clone(&card.backend), true));
         let blocks = Blocks::of(plan);
         let cuts: Vec<usize> = offload.and_then(|offload| blocks.cut(offload)).into_iter().collect();
@@ -98,15 +114,13 @@ impl Placement {
         let mut first = 0;
         for ((part, backend), (_, is_gpu)) in split.parts(plan)?.into_iter().zip(&used) {
             let memory = backend.estimate(part.plan(), &part.config(config))?;
-            // On the CPU the file stays mapped; what a backend holds in a layout of its own comes on top.
-            let mapped = if *is_gpu { 0 } else { weight_bytes(part.plan())? };
             let layers = first..first + Blocks::of(part.plan()).len();
             first = layers.end;
             shares.push(Share {
                 device: backend.name(),
                 is_gpu: *is_gpu,
                 layers,
-                weights: mapped.saturating_add(memory.weights as u64),
+                weights: memory.weights.saturating_add(memory.mapped) as u64,
                 kv: memory.kv as u64,
                 scratch: memory.scratch as u64,
             });
@@ -117,7 +131,11 @@ impl Placement {
 
     /// Bytes on the GPU.
     pub(crate) fn gpu_bytes(&self) -> u64 {
-        self.shares.iter().filter(|share| share.is_gpu).map(Share::total).sum()
+        self.bytes_on(true)
+    }
+
+    fn bytes_on(&self, is_gpu: bool) -> u64 {
+        self.shares.iter().filter(|share| share.is_gpu == is_gpu).map(Share::total).sum()
     }
 
     /// Makes a model ready. Where the GPU refuses, and there is a choice, it gets less: fewer layers, then none.
@@ -156,11 +174,6 @@ impl Placement {
     }
 }
 
-/// Bytes of a plan's weights in the file.
-fn weight_bytes(plan: &Plan) -> Result<u64, Error> {
-    plan.weights().iter().map(|weight| Ok(weight.bytes()? as u64)).sum()
-}
-
 #[cfg(test)]
 mod tests {
     use silhak_ops::reference::Reference;
@@ -168,6 +181,7 @@ mod tests {
     use silhak_quant::Format;
 
     use super::*;
+    use crate::devices::Host;
 
     const WIDTH: usize = 8;
 
@@ -217,14 +231,13 @@ mod tests {
         }
 
         fn estimate(&self, plan: &Plan, _: &ExecConfig) -> Result<MemoryUse, OpsError> {
-            let weights = plan.weights().iter().map(Weight::bytes).sum::<Result<usize, _>>()?;
-            Ok(MemoryUse { weights, kv: 0, scratch: 0 })
+            Ok(MemoryUse { weights: plan.weight_bytes()?, ..MemoryUse::default() })
         }
     }
 
     fn devices(memory: usize, budget: Option<u64>, is_wanted: bool) -> Devices {
         let card = Card { backend: Arc::new(Small { memory, broken: false }), budget, is_wanted, bandwidth: None };
-        Devices { host: Arc::new(Reference::default()), card: Some(card) }
+        Devices { host: Host::of(Reference::default()), card: Some(card) }
     }
 
     fn prepare(devices: &Devices, wanted: GpuLayers) -> Result<Placement, Error> {
@@ -266,6 +279,18 @@ mod tests {
     }
 
     #[test]
+    fn weights_are_repacked_if_that_fits() {
+        let (plan, _, config) = model();
+        let all = plan.weight_bytes().unwrap() as u64;
+        for (budget, repacks) in [(all, true), (all - 1, false)] {
+            let repacking = Repacking { backend: Arc::new(Small { memory: usize::MAX, broken: false }), budget };
+            let host = Host { in_place: Arc::new(Reference::default()), repacking: Some(repacking) };
+            let placement = Placement::new(&Devices { host, card: None }, &plan, &config, None).unwrap();
+            assert_eq!(placement.backend.name() == "small", repacks, "{budget}");
+        }
+    }
+
+    #[test]
     fn what_must_be_on_the_gpu_and_does_not_fit_is_an_error() {
         let tight = devices(usize::MAX, Some(END + LAYER), true);
         for (wanted, n) in [(GpuLayers::All, 3), (GpuLayers::Exactly(2), 2)] {
@@ -300,7 +325,7 @@ mod tests {
                 is_wanted,
                 bandwidth: None,
             }),
-            host: Arc::new(Reference::default()),
+            host: Host::of(Reference::default()),
         };
         assert_eq!(prepare(&broken(false), GpuLayers::Auto).unwrap().offload, None);
         assert!(matches!(prepare(&broken(true), GpuLayers::Auto), Err(Error::Prepare(OpsError::Backend { .. }))));

@@ -213,7 +213,7 @@ mod tests {
     use silhak_quant::Format;
 
     use super::*;
-    use crate::devices::Card;
+    use crate::devices::{Card, Host};
 
     /// A GPU that counts how often it is filled, and may be broken.
     #[derive(Default)]
@@ -242,7 +242,7 @@ mod tests {
 
         fn estimate(&self, plan: &Plan, _: &ExecConfig) -> Result<MemoryUse, OpsError> {
             let weights = plan.weights().iter().map(Weight::bytes).sum::<Result<usize, _>>()?;
-            Ok(MemoryUse { weights, kv: 0, scratch: 0 })
+            Ok(MemoryUse { weights, ..MemoryUse::default() })
         }
     }
 
@@ -258,7 +258,7 @@ mod tests {
         let kv = KvConfig { page_len: 4, n_pages: Vec::new(), element: KvElement::F32 };
         let config = ExecConfig { kv, max_tokens: 4, max_outputs: 1 };
         let card = Card { backend: Arc::clone(gpu) as _, budget: None, is_wanted: true, bandwidth: None };
-        let devices = Devices { host: Arc::new(Reference::default()), card: Some(card) };
+        let devices = Devices { host: Host::of(Reference::default()), card: Some(card) };
         Renewable::prepare(devices, &Arc::new(p.finish().unwrap()), &weights, config, GpuLayers::All).unwrap()
     }
 

@@ -393,7 +393,7 @@ mod tests {
     use silhak_ops::{Backend, Executor, KvConfig, KvElement, MemoryUse, Page, Plan, PlanBuilder};
 
     use super::*;
-    use crate::devices::Devices;
+    use crate::devices::{Devices, Host};
 
     /// Gives each output the position of its token, as logits of a vocabulary of two.
     struct Echo;
@@ -433,7 +433,7 @@ mod tests {
         let kv = KvConfig { page_len: 4, n_pages: Vec::new(), element: KvElement::F32 };
         let config = ExecConfig { kv, max_tokens: 4, max_outputs: 2 };
         let plan = Arc::new(PlanBuilder::new().finish().unwrap());
-        let devices = Devices { host: Arc::new(Echo), card: None };
+        let devices = Devices { host: Host::of(Echo), card: None };
         let executor = Renewable::prepare(devices, &plan, &[], config, GpuLayers::Auto).unwrap();
         let pool = Arc::new(PagePool::new(&[], &[], 4));
         (Runner::start(executor, Arc::clone(&pool)).unwrap(), pool)

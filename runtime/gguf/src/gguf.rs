@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::limits::{MAX_SHARDS, MAX_TENSORS};
 use crate::parse::{Shard, parse};
-use crate::source::{Access, load};
+use crate::source::{Access, Map, load};
 use crate::split::{SPLIT_COUNT, SPLIT_NO, SPLIT_TENSORS};
 use crate::{Error, Metadata, ShardName, TensorInfo};
 
@@ -24,6 +24,8 @@ pub struct Gguf {
     tensors: Vec<TensorInfo>,
     /// Positions in `tensors` by ascending name.
     by_name: Vec<u32>,
+    /// The maps of the files, where they are mapped.
+    maps: Vec<Map>,
 }
 
 impl Gguf {
@@ -85,6 +87,13 @@ impl Gguf {
         tensor.data.clone()
     }
 
+    /// A function that lets the system have the memory of tensor data which is not needed for now: bytes of a mapped file
+    /// are read from it again when they are touched. Other data stays as it is.
+    pub fn releaser(&self) -> impl Fn(&[u8]) + Send + Sync + use<> {
+        let maps = self.maps.clone();
+        move |data| maps.iter().for_each(|map| map.release(data))
+    }
+
     /// The GGUF version of the (first) file: 2 or 3.
     pub fn version(&self) -> u32 {
         self.version
@@ -115,10 +124,12 @@ impl Gguf {
             metadata: first.metadata,
             tensors: first.tensors,
             by_name: Vec::new(),
+            maps: first.map.into_iter().collect(),
         };
         for shard in rest {
             model.n_shards += 1;
             model.file_bytes += shard.file_bytes;
+            model.maps.extend(shard.map);
             let no = model.n_shards - 1;
             model.tensors.extend(shard.tensors.into_iter().map(|tensor| TensorInfo { shard: no, ..tensor }));
         }
@@ -170,7 +181,8 @@ fn open(path: &Path, access: Access) -> Result<Gguf, Error> {
 
 fn open_shard(path: &Path, access: Access) -> Result<(Shard, Option<Split>), Error> {
     let open = || {
-        let shard = parse(&load(path, access)?)?;
+        let (bytes, map) = load(path, access)?;
+        let shard = Shard { map, ..parse(&bytes)? };
         let split = Split::of(&shard.metadata)?;
         Ok((shard, split))
     };

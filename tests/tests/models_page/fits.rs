@@ -38,7 +38,8 @@ fn row(preset: &'static Preset, mix: Mix) -> Row {
     let file = NamedTempFile::new().unwrap();
     draft.save_hollow(file.path()).unwrap();
     let model = ModelFile::open(file.path()).unwrap();
-    let fit = Fit::new(&model, &LoadOptions { device: Device::Cpu, ..LoadOptions::default() }).unwrap();
+    let fit =
+        Fit::new(&model, &LoadOptions { device: Device::Cpu, repack: Some(false), ..LoadOptions::default() }).unwrap();
     // Within the reserve.
     let scratch: u64 = fit.estimate().unwrap().shares.iter().map(|share| share.scratch).sum();
     let context = |card| fit.largest_context(card * GIB - RESERVE + scratch).unwrap().map(|estimate| estimate.n_ctx);

@@ -60,6 +60,7 @@ impl DeviceArgs {
             gpu_memory: self.gpu_memory,
             threads: self.threads,
             isa: self.isa,
+            repack: self.no_repack.then_some(false),
             ..LoadOptions::default()
         }
     }

@@ -1,31 +1,6 @@
-//! What the system knows of memory and processor. What it does not tell is `None`.
+//! What the system knows of the processor and of this process. What it does not tell is `None`.
 
 use sysinfo::{CpuRefreshKind, System};
-
-/// The memory of the machine, or of the container that the program runs in.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Memory {
-    /// Bytes in all.
-    pub(crate) total: Option<u64>,
-    /// Bytes that a program can have without pushing others out.
-    pub(crate) available: Option<u64>,
-}
-
-impl Memory {
-    pub(crate) fn now() -> Self {
-        let Ok(mut system) = System::new() else { return Self { total: None, available: None } };
-        system.refresh_memory();
-        let known = |bytes: u64| (bytes > 0).then_some(bytes);
-        let (mut total, mut available) = (known(system.total_memory()), known(system.available_memory()));
-        if let Some(container) = system.cgroup_limits() {
-            total = total.map(|bytes| bytes.min(container.total_memory));
-            // What the container holds of files does not count: it goes as soon as somebody needs the room.
-            let left = container.total_memory.saturating_sub(container.rss);
-            available = available.map(|bytes| bytes.min(left));
-        }
-        Self { total, available }
-    }
-}
 
 /// The processor's name.
 pub(crate) fn cpu_name() -> Option<String> {
@@ -72,11 +47,5 @@ mod tests {
         let held = std::hint::black_box(vec![1u8; 64 << 20]);
         assert!(peak_rss().unwrap() >= before + (32 << 20));
         drop(held);
-    }
-
-    #[test]
-    fn no_more_is_available_than_there_is() {
-        let memory = Memory::now();
-        assert!(memory.available.unwrap() <= memory.total.unwrap());
     }
 }

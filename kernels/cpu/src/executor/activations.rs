@@ -6,6 +6,7 @@ use silhak_ops::{ExecConfig, Op, Plan, Rows, ValueId, WeightId};
 
 use super::experts::most_rows_by_expert;
 use super::program::{Amount, Amounts};
+use super::storage::Storages;
 use crate::policy::MATMUL_TOKENS;
 use crate::{ActivationLayout, Caps, LinearKernel};
 
@@ -78,6 +79,7 @@ type Content = (ValueId, ActivationLayout, RowOrder);
 pub(super) struct ActivationUse<'a> {
     plan: &'a Plan,
     amounts: Amounts,
+    storages: &'a Storages,
     caps: &'a Caps,
     /// The op that last reads each.
     last: HashMap<Content, usize>,
@@ -88,9 +90,9 @@ pub(super) struct ActivationUse<'a> {
 }
 
 impl<'a> ActivationUse<'a> {
-    pub(super) fn new(plan: &'a Plan, amounts: Amounts, caps: &'a Caps) -> Self {
+    pub(super) fn new(plan: &'a Plan, amounts: Amounts, storages: &'a Storages, caps: &'a Caps) -> Self {
         let (last, holds) = Default::default();
-        let mut uses = ActivationUse { plan, amounts, caps, last, holds, grouped: None };
+        let mut uses = ActivationUse { plan, amounts, storages, caps, last, holds, grouped: None };
         for (i, op) in plan.ops().iter().enumerate() {
             if let Some((x, weight, order)) = uses.read_by(op) {
                 uses.last.insert((x, uses.kernel(x, weight).layout(), order), i);
@@ -163,16 +165,16 @@ impl<'a> ActivationUse<'a> {
     }
 
     fn kernel(&self, x: ValueId, weight: WeightId) -> LinearKernel {
-        let amount = self.amounts.of(self.plan.value(x).rows);
-        LinearKernel::choose(self.plan.weight(weight).format, crate::policy::Storage::Rows, amount.example(), self.caps)
+        let n_tokens = self.amounts.of(self.plan.value(x).rows).example();
+        LinearKernel::choose(self.plan.weight(weight).format, self.storages.of(weight), n_tokens, self.caps)
     }
 }
 
 /// The activations that the programs of a plan share.
-pub(super) fn activation_specs(plan: &Plan, caps: &Caps) -> Vec<ActivationSpec> {
+pub(super) fn activation_specs(plan: &Plan, storages: &Storages, caps: &Caps) -> Vec<ActivationSpec> {
     let mut specs = Vec::new();
     for amounts in Amounts::ALL {
-        let mut live = ActivationUse::new(plan, amounts, caps);
+        let mut live = ActivationUse::new(plan, amounts, storages, caps);
         for (i, op) in plan.ops().iter().enumerate() {
             if let Some((x, weight, order)) = live.read_by(op) {
                 live.take(i, x, weight, order, &mut specs);

@@ -139,7 +139,8 @@ impl<'a, T: Pod> Shared<'a, T> {
     }
 }
 
-const CACHE_LINE: usize = 64;
+/// What one core takes from another or from memory at a time, in bytes.
+pub(super) const CACHE_LINE: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -188,12 +188,11 @@ impl Run<'_> {
         rows: Range<usize>,
         out: &mut Output<'_>,
     ) {
-        let Matrix { ref data, row_bytes, cols, .. } = linear.weight;
         let first = expert * linear.n_out();
-        let bytes = &data[(first + outputs.start) * row_bytes..(first + outputs.end) * row_bytes];
+        let bytes = linear.weight.bytes(first + outputs.start..first + outputs.end);
         // SAFETY: a barrier ended those who filled the activations, and none begins before the readers end.
         let acts = unsafe { self.activations[linear.acts].get() };
-        linear.kernel.run(bytes, cols, acts, rows, out);
+        linear.kernel.run(bytes, linear.weight.cols, acts, rows, out);
     }
 
     /// The sum of what the experts of each token of the thread's share say.

@@ -4,8 +4,10 @@ mod activations;
 mod buffer;
 mod experts;
 mod program;
+mod repack;
 mod run;
 mod schedule;
+mod storage;
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -15,36 +17,42 @@ use bytes::Bytes;
 use silhak_ops::{Backend, Batch, Error, ExecConfig, Executor, MemoryUse, Op, Page, Plan, RopeTable, Rows, Scratch};
 
 pub(crate) use buffer::{Buffer, Shared};
+pub use repack::{Release, Repack};
 
 use crate::attention::{Attention, Queries};
 use crate::kv::{self, KvStore};
 use crate::team::{self, Team};
 use crate::{Activations, Caps};
 use activations::{ActivationSpec, activation_specs};
-use program::{Amount, Amounts, Compiler, Program};
+use program::{Amount, Amounts, Compiler, Program, Weights};
 use run::{Run, SharedActivations};
+use storage::Storages;
 
 /// How the backend works.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CpuOptions {
     /// Threads, the caller's included; by default [`crate::default_threads`].
     pub threads: Option<NonZero<usize>>,
     /// Instruction sets that kernels may use; by default all that the machine has.
     pub caps: Option<Caps>,
+    /// Repacks the weights for which there are faster kernels then; `None` uses all where they lie. Results are the same
+    /// bits.
+    pub repack: Option<Repack>,
 }
 
-/// The CPU backend. Weights are used where they lie, in the format of the file.
-#[derive(Clone, Copy, Debug)]
+/// The CPU backend. Weights are used in the formats of the file.
+#[derive(Clone, Debug)]
 pub struct Cpu {
     n_threads: NonZero<usize>,
     caps: Caps,
+    repack: Option<Repack>,
 }
 
 impl Cpu {
     /// A backend; threads start when a plan is prepared.
     pub fn new(options: CpuOptions) -> Self {
         let n_threads = options.threads.unwrap_or_else(team::default_threads);
-        Cpu { n_threads, caps: options.caps.unwrap_or_else(Caps::detect) }
+        Cpu { n_threads, caps: options.caps.unwrap_or_else(Caps::detect), repack: options.repack }
     }
 
     /// Threads that run a plan, the caller's included.
@@ -56,6 +64,10 @@ impl Cpu {
     pub fn caps(&self) -> Caps {
         self.caps
     }
+
+    fn storages(&self, plan: &Plan) -> Storages {
+        Storages::new(plan, &self.caps, self.repack.is_some())
+    }
 }
 
 impl Backend for Cpu {
@@ -66,13 +78,18 @@ impl Backend for Cpu {
     fn prepare(&self, plan: &Arc<Plan>, weights: &[Bytes], config: &ExecConfig) -> Result<Box<dyn Executor>, Error> {
         plan.check_weights(weights)?;
         check_config(config)?;
-        let team = Team::new(self.n_threads)?;
+        let mut team = Team::new(self.n_threads)?;
         let kv = KvStore::new(plan, &config.kv)?;
         let scratch = Scratch::new(plan);
-        let mut compiler = Compiler::new(plan, &scratch, weights, &self.caps);
+        let storages = self.storages(plan);
+        let stored = self.repack.as_ref().map(|repack| repack.run(plan, &storages, weights, &mut team)).transpose()?;
+        let stored = stored.as_deref().unwrap_or(weights);
+        let mut compiler =
+            Compiler::new(plan, &scratch, Weights { given: weights, stored, storages: &storages }, &self.caps);
         let [few, prefill, many] = Amounts::ALL.map(|amounts| compiler.program(amounts));
         let programs = [few?, prefill?, many?];
-        let vector_bytes = compiler.vector_bytes();
+        let weight_bytes = compiler.vector_bytes() + storages.panels(plan).1;
+        let mapped_bytes = storages.mapped_bytes(plan)?;
         let Compiler { ropes, activations: specs, .. } = compiler;
         let sizes = Sizes::new(plan, &scratch, config, self.n_threads.get());
 
@@ -103,7 +120,8 @@ impl Backend for Cpu {
             programs,
             specs,
             kv,
-            vector_bytes,
+            weight_bytes,
+            mapped_bytes,
         }))
     }
 
@@ -113,11 +131,13 @@ impl Backend for Cpu {
         kv::check(&groups, &config.kv)?;
         let vectors = program::vector_weights(plan);
         let vector_bytes = |id: &silhak_ops::WeightId| 4 * plan.weight(*id).rows * plan.weight(*id).cols;
-        let specs = activation_specs(plan, &self.caps);
+        let storages = self.storages(plan);
+        let specs = activation_specs(plan, &storages, &self.caps);
         let activation_bytes = |spec: &ActivationSpec| spec.layout.bytes(spec.most_rows(config), spec.cols);
         let sizes = Sizes::new(plan, &Scratch::new(plan), config, self.n_threads.get());
         Ok(MemoryUse {
-            weights: vectors.iter().map(vector_bytes).sum(),
+            weights: vectors.iter().map(vector_bytes).sum::<usize>().saturating_add(storages.panels(plan).1),
+            mapped: storages.mapped_bytes(plan)?,
             kv: config.kv.bytes(plan.kv_layers(), &groups),
             scratch: 4 * sizes.len() + specs.iter().map(activation_bytes).sum::<usize>(),
         })
@@ -226,7 +246,10 @@ struct CpuExecutor {
     queries: Queries,
     taken: Vec<AtomicUsize>,
     places: Vec<u64>,
-    vector_bytes: usize,
+    /// Bytes of vectors and panels.
+    weight_bytes: usize,
+    /// Bytes of the weights that are read where they lie.
+    mapped_bytes: usize,
 }
 
 impl Executor for CpuExecutor {
@@ -251,7 +274,8 @@ impl Executor for CpuExecutor {
     fn memory(&self) -> MemoryUse {
         let values = self.slots.iter().chain(&self.turns).chain([&self.partials, &self.workspaces]);
         MemoryUse {
-            weights: self.vector_bytes,
+            weights: self.weight_bytes,
+            mapped: self.mapped_bytes,
             kv: self.kv.bytes(),
             scratch: values.map(Buffer::bytes).sum::<usize>()
                 + self.groups.bytes()

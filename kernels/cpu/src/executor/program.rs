@@ -1,19 +1,23 @@
 //! A plan turned into steps, once per model, so that nothing is looked up or decided while a batch runs.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use silhak_ops::{
-    Activation, Error, KvId, Op, Pairing, Plan, Rope, RopeTable, Routing, Rows, Scratch, Value, ValueId, WeightId,
+    Activation, Error, KvId, Op, Pairing, Plan, Rope, RopeTable, Routing, Rows, Scratch, Value, ValueId, Weight,
+    WeightId,
 };
 use silhak_quant::{Format, dequantize};
 
 use super::activations::{ActivationSpec, ActivationUse, RowOrder};
 use super::experts::{ExpertLinear, Experts};
 use super::schedule::{self, Schedule};
+use super::storage::Storages;
 use crate::attention::Attention;
-use crate::policy::MATMUL_TOKENS;
+use crate::linear::ROWS;
+use crate::policy::{MATMUL_TOKENS, Storage};
 use crate::{Caps, LinearKernel};
 
 /// A buffer of the plan's [`Scratch`].
@@ -120,11 +124,33 @@ pub(super) enum Elementwise {
 /// A weight in the format of the file.
 #[derive(Clone, Debug)]
 pub(super) struct Matrix {
-    pub(super) data: Bytes,
+    data: Bytes,
+    storage: Storage,
+    row_bytes: usize,
     pub(super) format: Format,
-    pub(super) row_bytes: usize,
     pub(super) rows: usize,
     pub(super) cols: usize,
+}
+
+impl Matrix {
+    /// The bytes of some rows. Those of panels begin at a multiple of [`ROWS`], and end at one or with the matrix.
+    pub(super) fn bytes(&self, rows: Range<usize>) -> &[u8] {
+        let end = match self.storage {
+            Storage::Rows => rows.end,
+            Storage::Panels => rows.end.next_multiple_of(ROWS),
+        };
+        &self.data[rows.start * self.row_bytes..end * self.row_bytes]
+    }
+}
+
+/// The bytes of a plan's weights.
+#[derive(Clone, Copy)]
+pub(super) struct Weights<'a> {
+    /// As they were given.
+    pub(super) given: &'a [Bytes],
+    /// As linears read them.
+    pub(super) stored: &'a [Bytes],
+    pub(super) storages: &'a Storages,
 }
 
 /// The steps for some amounts of rows.
@@ -140,7 +166,7 @@ pub(super) struct Program {
 pub(super) struct Compiler<'a> {
     plan: &'a Plan,
     scratch: &'a Scratch,
-    weights: &'a [Bytes],
+    weights: Weights<'a>,
     caps: &'a Caps,
     /// Vectors in float32, by weight.
     vectors: HashMap<WeightId, Arc<[f32]>>,
@@ -150,7 +176,7 @@ pub(super) struct Compiler<'a> {
 
 impl<'a> Compiler<'a> {
     /// A compiler for `plan`, whose weights have been checked.
-    pub(super) fn new(plan: &'a Plan, scratch: &'a Scratch, weights: &'a [Bytes], caps: &'a Caps) -> Self {
+    pub(super) fn new(plan: &'a Plan, scratch: &'a Scratch, weights: Weights<'a>, caps: &'a Caps) -> Self {
         let (vectors, ropes, activations) = Default::default();
         Compiler { plan, scratch, weights, caps, vectors, ropes, activations }
     }
@@ -163,7 +189,7 @@ impl<'a> Compiler<'a> {
     /// Writes the steps of the plan.
     pub(super) fn program(&mut self, amounts: Amounts) -> Result<Program, Error> {
         let mut steps = Vec::new();
-        let mut live = ActivationUse::new(self.plan, amounts, self.caps);
+        let mut live = ActivationUse::new(self.plan, amounts, self.weights.storages, self.caps);
         for (i, op) in self.plan.ops().iter().enumerate() {
             self.push(i, op, &mut live, &mut steps)?;
         }
@@ -186,7 +212,7 @@ impl<'a> Compiler<'a> {
         let value = |id: ValueId| *self.plan.value(id);
         let elementwise = |op, out| Step::Elementwise { op, out: slot(out), value: value(out) };
         let step = match *op {
-            Op::Embed { table, out } => Step::Embed { table: self.matrix(table)?, out: slot(out) },
+            Op::Embed { table, out } => Step::Embed { table: self.table(table)?, out: slot(out) },
             Op::Select { x, out } => Step::Select { x: slot(x), out: slot(out), width: value(x).width },
             Op::RmsNorm { x, weight, eps, out } => {
                 let (x, out, value) = (slot(x), slot(out), value(out));
@@ -286,10 +312,20 @@ impl<'a> Compiler<'a> {
         Experts { chosen: chosen.map(|id| self.scratch.slot(id)), n_used, n }
     }
 
+    /// A matrix that linears multiply with.
     fn matrix(&self, id: WeightId) -> Result<Matrix, Error> {
-        let weight = self.plan.weight(id);
-        let (data, row_bytes) = (self.weights[id.index()].clone(), weight.row_bytes()?);
-        Ok(Matrix { data, format: weight.format, row_bytes, rows: weight.rows, cols: weight.cols })
+        self.stored(id, self.weights.stored, self.weights.storages.of(id))
+    }
+
+    /// A matrix whose rows are looked up.
+    fn table(&self, id: WeightId) -> Result<Matrix, Error> {
+        self.stored(id, self.weights.given, Storage::Rows)
+    }
+
+    fn stored(&self, id: WeightId, weights: &[Bytes], storage: Storage) -> Result<Matrix, Error> {
+        let Weight { format, rows, cols, .. } = *self.plan.weight(id);
+        let row_bytes = self.plan.weight(id).row_bytes()?;
+        Ok(Matrix { data: weights[id.index()].clone(), storage, row_bytes, format, rows, cols })
     }
 
     fn vector(&mut self, id: WeightId) -> Result<Arc<[f32]>, Error> {
@@ -298,7 +334,7 @@ impl<'a> Compiler<'a> {
         }
         let weight = self.plan.weight(id);
         let mut vector = vec![0.0; weight.rows * weight.cols];
-        dequantize(weight.format, &self.weights[id.index()], &mut vector)?;
+        dequantize(weight.format, &self.weights.given[id.index()], &mut vector)?;
         let vector: Arc<[f32]> = vector.into();
         self.vectors.insert(id, Arc::clone(&vector));
         Ok(vector)

@@ -184,8 +184,7 @@ impl Run<'_> {
     fn embed(&self, member: &Member, table: &Matrix, out: Slot) -> Result<(), Error> {
         member.share(self.batch.n_tokens(), 1).try_for_each(|row| {
             let token = self.batch.tokens()[row] as usize;
-            let bytes = &table.data[token * table.row_bytes..][..table.row_bytes];
-            Ok(dequantize(table.format, bytes, self.row_mut(out, row, table.cols))?)
+            Ok(dequantize(table.format, table.bytes(token..token + 1), self.row_mut(out, row, table.cols))?)
         })
     }
 
@@ -236,13 +235,12 @@ impl Run<'_> {
         let n = self.n_rows(*rows);
         // SAFETY: a barrier ended those who filled the activations, and none begins before the readers end.
         let acts = unsafe { self.activations[*acts].get() };
-        let bytes = &weight.data[part.start * weight.row_bytes..part.end * weight.row_bytes];
         // SAFETY: the slot has room for `[n, weight.rows]`, and no other thread has these columns.
         let mut out = unsafe {
             let whole = self.slots[*out].get_raw(n * weight.rows);
             Output::from_raw(whole.add(part.start), weight.rows, n, part.len())
         };
-        kernel.run(bytes, weight.cols, acts, 0..n, &mut out);
+        kernel.run(weight.bytes(part.clone()), weight.cols, acts, 0..n, &mut out);
         if let Some(bias) = bias {
             (0..n).for_each(|t| gate::add_assign(self.caps, out.token(t), &bias[part.clone()]));
         }

@@ -51,7 +51,8 @@ impl Backend for Reference {
     fn estimate(&self, plan: &Plan, config: &ExecConfig) -> Result<MemoryUse, Error> {
         let rows = |rows| if rows == Rows::Tokens { config.max_tokens } else { config.max_outputs };
         let scratch = plan.values().iter().map(|v| 4 * v.width * rows(v.rows)).sum();
-        Ok(MemoryUse { weights: 0, kv: config.kv.bytes(plan.kv_layers(), &plan.kv_groups()), scratch })
+        let mapped = plan.weight_bytes()?;
+        Ok(MemoryUse { weights: 0, mapped, kv: config.kv.bytes(plan.kv_layers(), &plan.kv_groups()), scratch })
     }
 }
 
@@ -90,7 +91,7 @@ impl Executor for ReferenceExecutor {
     }
 
     fn memory(&self) -> MemoryUse {
-        MemoryUse { weights: 0, kv: self.kv.bytes(), scratch: 0 }
+        MemoryUse { weights: 0, mapped: self.weights.iter().map(Bytes::len).sum(), kv: self.kv.bytes(), scratch: 0 }
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
+use clap::builder::{BoolishValueParser, PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use silhak::cpu::Isa;
 use silhak::{Device, GpuLayers, SamplingOptions};
 
@@ -39,6 +39,11 @@ pub(crate) struct DeviceArgs {
     /// Best instruction set that CPU kernels may use; by default the best that the processor has
     #[arg(long, env = "SILHAK_ISA", value_parser = isa_parser())]
     pub(crate) isa: Option<Isa>,
+
+    /// Use the CPU's weights where they lie in the mapped file, which is slower; by default they are repacked in memory where
+    /// there is enough of it
+    #[arg(long, env = "SILHAK_NO_REPACK", value_parser = BoolishValueParser::new())]
+    pub(crate) no_repack: bool,
 }
 
 #[derive(Debug, Clone, Args)]

@@ -3,15 +3,15 @@
 use std::thread;
 
 use serde::Serialize;
-use silhak::Device;
 use silhak::cpu::{Caps, Isa};
+use silhak::{Device, SystemMemory};
 
 use crate::cli::DoctorArgs;
 use crate::context::Context;
 use crate::gpus::GpuReport;
 use crate::messages::Lang;
 use crate::output;
-use crate::system::{self, Memory};
+use crate::system;
 
 pub(crate) fn run(args: &DoctorArgs, context: &Context) -> anyhow::Result<()> {
     let found = Caps::detect().isa();
@@ -28,8 +28,8 @@ pub(crate) fn run(args: &DoctorArgs, context: &Context) -> anyhow::Result<()> {
         cpu: system::cpu_name(),
         cpu_features: system::cpu_features(),
         logical_cpus: thread::available_parallelism().ok().map(usize::from),
-        total_memory: Memory::now().total,
-        available_memory: Memory::now().available,
+        total_memory: SystemMemory::now().total,
+        available_memory: SystemMemory::now().available,
         gpus: silhak::adapters().into_iter().map(GpuReport::from).collect(),
         store: context.store.root().display().to_string(),
         uses: Choice {

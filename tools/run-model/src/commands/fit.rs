@@ -1,19 +1,18 @@
 //! `run-model fit MODEL`
 
 use serde::Serialize;
-use silhak::{Fit, LoadOptions, ModelFile, Share};
+use silhak::{Fit, LoadOptions, ModelFile, Share, SystemMemory};
 
 use crate::cli::FitArgs;
 use crate::context::Context;
 use crate::messages::Lang;
-use crate::system::Memory;
 use crate::{engine, output};
 
 pub(crate) fn run(args: &FitArgs, context: &Context) -> anyhow::Result<()> {
     let file = ModelFile::open(engine::find(&args.model, context)?)?;
     let fit = Fit::new(&file, &LoadOptions { n_ctx: args.ctx, ..args.device.load_options() })?;
     let estimate = fit.estimate()?;
-    let memory = args.memory.or_else(|| Memory::now().available);
+    let memory = args.memory.or_else(|| SystemMemory::now().available);
     let largest = memory.map(|memory| fit.largest_context(memory)).transpose()?;
     let sum = |part: fn(&Share) -> u64| estimate.shares.iter().map(part).fold(0, u64::saturating_add);
     let report = Report {

@@ -17,25 +17,26 @@ pub(crate) const ROWS: usize = 16;
 /// How blocks of a format are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cut {
-    /// Where the words of 2 bytes stand.
-    words_at: usize,
-    /// How many there are.
+    /// Whether the words of 2 bytes stand in front of the others.
+    words_first: bool,
     n_words: usize,
     n_dwords: usize,
 }
 
+/// Words of one place in sixteen rows.
+type Line<const BYTES: usize> = [[u8; BYTES]; ROWS];
+
 impl Cut {
     /// How `format` is cut; `None` where it has no blocks.
     pub(super) const fn of(format: Format) -> Option<Cut> {
-        let (words_at, n_words) = match format {
+        let (words_first, n_words) = match format {
             Format::F32 | Format::F16 | Format::Bf16 => return None,
-            Format::Q4_0 | Format::Q5_0 | Format::Q8_0 | Format::Iq4Nl => (0, 1),
-            Format::Q4_1 | Format::Q5_1 | Format::Q4K | Format::Q5K | Format::Iq4Xs => (0, 2),
-            Format::Q2K => (80, 2),
-            Format::Q3K => (108, 1),
-            Format::Q6K => (208, 1),
+            Format::Q4_0 | Format::Q5_0 | Format::Q8_0 | Format::Iq4Nl => (true, 1),
+            Format::Q4_1 | Format::Q5_1 | Format::Q4K | Format::Q5K | Format::Iq4Xs => (true, 2),
+            Format::Q2K => (false, 2),
+            Format::Q3K | Format::Q6K => (false, 1),
         };
-        Some(Cut { words_at, n_words, n_dwords: (format.block_bytes() - 2 * n_words) / 4 })
+        Some(Cut { words_first, n_words, n_dwords: (format.block_bytes() - 2 * n_words) / 4 })
     }
 
     /// Bytes in front of the words of 2 bytes, in a block of a panel.
@@ -47,9 +48,9 @@ impl Cut {
         4 * self.n_dwords + 2 * self.n_words
     }
 
-    /// Where word `i` of 4 bytes stands in a block of a row.
-    fn dword_at(self, i: usize) -> usize {
-        if 4 * i < self.words_at { 4 * i } else { 4 * i + 2 * self.n_words }
+    /// Where the words of 4 bytes, and those of 2 bytes, begin in a block of a row.
+    fn starts(self) -> (usize, usize) {
+        if self.words_first { (2 * self.n_words, 0) } else { (0, 4 * self.n_dwords) }
     }
 
     /// Puts block after block of up to [`ROWS`] rows, `stride` bytes apart, into `panel`.
@@ -58,19 +59,34 @@ impl Cut {
         if rows.len() < ROWS.saturating_sub(1) * stride + panel.len() / ROWS {
             panel.fill(0);
         }
-        let bytes = self.block_bytes();
+        let (bytes, (dwords_at, words_at)) = (self.block_bytes(), self.starts());
         for (b, block) in panel.chunks_exact_mut(ROWS * bytes).enumerate() {
             let (dwords, words) = block.split_at_mut(self.dword_bytes());
-            for (r, row) in rows.chunks(stride).enumerate() {
+            let (dwords, words): (&mut [Line<4>], &mut [Line<2>]) =
+                (bytemuck::cast_slice_mut(dwords), bytemuck::cast_slice_mut(words));
+            // With the number of the row from a range, no line is checked for having so many.
+            for (r, row) in (0..ROWS).zip(rows.chunks(stride)) {
                 let row = &row[b * bytes..][..bytes];
-                for i in 0..self.n_dwords {
-                    let at = self.dword_at(i);
-                    dwords[4 * (ROWS * i + r)..][..4].copy_from_slice(&row[at..at + 4]);
-                }
-                for i in 0..self.n_words {
-                    let at = self.words_at + 2 * i;
-                    words[2 * (ROWS * i + r)..][..2].copy_from_slice(&row[at..at + 2]);
-                }
+                let of_row = row[dwords_at..].as_chunks().0;
+                dwords.iter_mut().zip(of_row).for_each(|(line, word)| line[r] = *word);
+                let of_row = row[words_at..].as_chunks().0;
+                words.iter_mut().zip(of_row).for_each(|(line, word)| line[r] = *word);
+            }
+        }
+    }
+
+    /// The blocks of up to [`ROWS`] rows that are in a panel.
+    fn unpack(self, panel: &[u8], row_bytes: usize, rows: &mut [u8]) {
+        let (bytes, (dwords_at, words_at)) = (self.block_bytes(), self.starts());
+        for (b, block) in panel.chunks_exact(ROWS * bytes).enumerate() {
+            let (dwords, words) = block.split_at(self.dword_bytes());
+            let (dwords, words): (&[Line<4>], &[Line<2>]) = (bytemuck::cast_slice(dwords), bytemuck::cast_slice(words));
+            for (r, row) in (0..ROWS).zip(rows.chunks_exact_mut(row_bytes)) {
+                let row = &mut row[b * bytes..][..bytes];
+                let of_row = row[dwords_at..].as_chunks_mut().0;
+                dwords.iter().zip(of_row).for_each(|(line, word)| *word = line[r]);
+                let of_row = row[words_at..].as_chunks_mut().0;
+                words.iter().zip(of_row).for_each(|(line, word)| *word = line[r]);
             }
         }
     }
@@ -105,22 +121,8 @@ pub fn unpack(format: Format, panels: &[u8], cols: usize, rows: &mut [u8]) {
     if row_bytes == 0 {
         return;
     }
-    let bytes = cut.block_bytes();
     for (panel, rows) in panels.chunks_exact(ROWS * row_bytes).zip(rows.chunks_mut(ROWS * row_bytes)) {
-        for (b, block) in panel.chunks_exact(ROWS * bytes).enumerate() {
-            let (dwords, words) = block.split_at(cut.dword_bytes());
-            for (r, row) in rows.chunks_exact_mut(row_bytes).enumerate() {
-                let row = &mut row[b * bytes..][..bytes];
-                for i in 0..cut.n_dwords {
-                    let at = cut.dword_at(i);
-                    row[at..at + 4].copy_from_slice(&dwords[4 * (ROWS * i + r)..][..4]);
-                }
-                for i in 0..cut.n_words {
-                    let at = cut.words_at + 2 * i;
-                    row[at..at + 2].copy_from_slice(&words[2 * (ROWS * i + r)..][..2]);
-                }
-            }
-        }
+        cut.unpack(panel, row_bytes, rows);
     }
 }
 
