@@ -19,6 +19,6 @@ mod simd;
 mod team;
 
 pub use caps::{Avx2, Avx512Vnni, AvxVnni, Caps, Dotprod, I8mm, Isa, UnknownIsa};
-pub use executor::{Cpu, CpuOptions, Release, Repack};
+pub use executor::{Cpu, CpuOptions, PanelCache, Release, Repack};
 pub use linear::{ActivationLayout, ActivationWriter, Activations, LinearKernel, Output, panel_bytes, repack, unpack};
 pub use team::{MOST_THREADS, Member, Team, default_threads};

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use silhak_cpu::{Caps, Cpu, CpuOptions, Isa, Release, Repack};
+use silhak_cpu::policy::{self, Storage};
+use silhak_cpu::{Caps, Cpu, CpuOptions, Isa, PanelCache, Release, Repack};
 use silhak_ops::cases::{Case, Random, Step, all_cases};
 use silhak_ops::reference::Reference;
 use silhak_ops::{Activation, Backend, Batch, Error, ExecConfig, KvConfig, KvElement, KvLayer, Page, Pairing};
@@ -120,7 +121,7 @@ fn repacked_weights_are_released_unless_somebody_reads_them() {
         let cpu = Cpu::new(CpuOptions {
             threads: NonZero::new(3),
             caps: Some(repacking.caps()),
-            repack: Some(Repack { release: Some(release) }),
+            repack: Some(Repack { release: Some(release), cache: None }),
         });
         let memory = cpu.prepare(&plan, &weights, &config(5)).unwrap().memory();
         let before = in_place.prepare(&plan, &weights, &config(5)).unwrap().memory();
@@ -140,6 +141,43 @@ fn repacked_weights_are_released_unless_somebody_reads_them() {
         let table = if in_panels { 304 * 144 } else { 0 };
         assert_eq!(memory.weights, before.weights + bytes + table, "{isa}: the embedding once more, in whole panels");
         assert_eq!(memory, cpu.estimate(&plan, &config(5)).unwrap(), "{isa}");
+    }
+}
+
+#[test]
+fn panels_that_are_kept_give_the_same_bits_and_are_read_instead_of_the_weights() {
+    let (plan, weights) = layer();
+    for (isa, [_, in_place]) in with_and_without_repacking() {
+        let folder = tempfile::tempdir().unwrap();
+        let (source, identity) = (folder.path().join("model.gguf"), "first".to_owned());
+        let cache = PanelCache { folder: folder.path().join("panels"), source, identity };
+        let cpu = |cache| {
+            let repack = Some(Repack { cache: Some(cache), ..Repack::default() });
+            Cpu::new(CpuOptions { caps: Some(in_place.caps()), threads: NonZero::new(2), repack })
+        };
+        let run = |cpu: &Cpu, weights: &[Bytes]| {
+            let mut executor = cpu.prepare(&plan, weights, &config(40)).unwrap();
+            assert_eq!(executor.memory(), cpu.estimate(&plan, &config(40)).unwrap(), "{isa}");
+            let mut logits = [Vec::new()];
+            executor.run(&batch(40, 2, &[3, 1, 2]), &[], &mut logits).unwrap();
+            logits[0].iter().map(|x| x.to_bits()).collect::<Vec<_>>()
+        };
+        let expected = run(&in_place, &weights);
+        let kept = cpu(cache.clone());
+        assert_eq!(kept.reads(&plan, &weights).unwrap(), weights, "{isa}");
+        assert_eq!(run(&kept, &weights), expected, "{isa}");
+        if policy::storage(Format::Q4K, 16, &in_place.caps()) == Storage::Panels {
+            // The second time the matrices' own bytes are not looked at.
+            let reads = kept.reads(&plan, &weights).unwrap();
+            let blank =
+                |weight: &Bytes| if reads.contains(weight) { weight.clone() } else { vec![0; weight.len()].into() };
+            let mut blanked: Vec<Bytes> = weights.iter().map(blank).collect();
+            blanked[0] = weights[0].clone(); // rows of the embedding are looked up
+            assert_ne!(blanked, weights);
+            assert_eq!(run(&kept, &blanked), expected, "{isa}");
+            let changed = PanelCache { identity: "second".into(), ..cache };
+            assert_ne!(run(&cpu(changed), &blanked), expected, "{isa}");
+        }
     }
 }
 

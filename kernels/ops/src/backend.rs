@@ -57,6 +57,13 @@ pub trait Backend: Send + Sync {
     /// Readies a plan and its weights, given in the order of [`Plan::weights`]. Nothing stays allocated on an error.
     fn prepare(&self, plan: &Arc<Plan>, weights: &[Bytes], config: &ExecConfig) -> Result<Box<dyn Executor>, Error>;
 
+    /// Bytes that [`Backend::prepare`] or its executor reads, so that whoever can see what is read from a disk reads them
+    /// before. By default all weights.
+    fn reads(&self, plan: &Plan, weights: &[Bytes]) -> Result<Vec<Bytes>, Error> {
+        plan.check_weights(weights)?;
+        Ok(weights.to_vec())
+    }
+
     /// What [`Backend::prepare`] would hold, without doing it.
     fn estimate(&self, plan: &Plan, config: &ExecConfig) -> Result<MemoryUse, Error>;
 }

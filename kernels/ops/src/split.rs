@@ -45,6 +45,13 @@ impl Backend for Split {
         Ok(Box::new(SplitExecutor { plan: Arc::clone(plan), config: config.clone(), groups, parts }))
     }
 
+    fn reads(&self, plan: &Plan, weights: &[Bytes]) -> Result<Vec<Bytes>, Error> {
+        plan.check_weights(weights)?;
+        let parts = self.parts(plan)?;
+        let reads = parts.iter().map(|(part, backend)| backend.reads(part.plan(), &part.data(weights)));
+        Ok(reads.collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
     fn estimate(&self, plan: &Plan, config: &ExecConfig) -> Result<MemoryUse, Error> {
         checked_groups(plan, config)?;
         let parts = self.parts(plan)?;

@@ -1,8 +1,12 @@
 //! The devices that options ask for, opened.
 
+use std::fmt::Write;
+use std::path::{self, Path};
 use std::sync::Arc;
+use std::time::UNIX_EPOCH;
 
-use silhak_cpu::{Caps, Cpu, CpuOptions, Release, Repack};
+use silhak_cpu::{Caps, Cpu, CpuOptions, PanelCache, Release, Repack};
+use silhak_gguf::FileFacts;
 use silhak_ops::Backend;
 use silhak_ops::reference::Reference;
 
@@ -77,16 +81,29 @@ impl Host {
         }
         let caps = options.isa.map(|isa| Caps::with_isa(isa).ok_or(Error::IsaNotHere { isa })).transpose()?;
         let in_place = CpuOptions { threads: options.threads, caps, repack: None };
+        let cache = options.panel_cache.as_ref().and_then(|folder| panel_cache(folder, file.gguf().files()));
         let budget = match options.repack {
             Some(repack) => repack.then_some(u64::MAX),
+            None if cache.is_some() => Some(u64::MAX),
             // What is repacked cannot be dropped and read again, so some room is left for all else.
             None => SystemMemory::now().available.map(|bytes| bytes / 4 * 3),
         };
         let repacking = budget.map(|budget| {
             let release: Arc<Release> = Arc::new(file.gguf().releaser());
-            let repack = Some(Repack { release: Some(release) });
+            let repack = Some(Repack { release: Some(release), cache });
             Repacking { backend: Arc::new(Cpu::new(CpuOptions { repack, ..in_place.clone() })), budget }
         });
         Ok(Host { in_place: Arc::new(Cpu::new(in_place)), repacking })
     }
+}
+
+/// Where the panels of a model in `files` are kept; `None` where nothing would tell that the files changed.
+fn panel_cache(folder: &Path, files: &[FileFacts]) -> Option<PanelCache> {
+    let source = path::absolute(&files.first()?.path).ok()?;
+    let mut identity = String::new();
+    for FileFacts { bytes, modified, .. } in files {
+        let modified = (*modified)?.duration_since(UNIX_EPOCH).ok()?.as_nanos();
+        write!(identity, "{bytes} bytes of {modified}; ").ok()?;
+    }
+    Some(PanelCache { folder: folder.to_owned(), source, identity })
 }

@@ -17,6 +17,7 @@ use silhak_text::{ChatTemplate, Message, ReasoningTags, Special, Tokenizer, Tool
 use crate::devices::Devices;
 use crate::options::{LoadOptions, Progress};
 use crate::pages::PagePool;
+use crate::placement::Placement;
 use crate::renewable::{Renewable, RunsOn};
 use crate::runner::Runner;
 use crate::{ChatOptions, Error, ModelFile, RecommendedSampling, Session, Share, estimate, prompt};
@@ -67,9 +68,11 @@ impl Model {
         let config = estimate::exec_config(&file, &options)?;
         let devices = open(&options, &file)?;
         let gpu_bandwidth = devices.card.as_ref().and_then(|card| card.bandwidth);
-        read_through(file.model().weights(), &options)?;
-
         let (plan, weights) = (file.model().plan(), file.model().weights());
+        let budget = devices.card.as_ref().and_then(|card| card.budget);
+        let placement = Placement::choose(&devices, plan, &config, options.gpu_layers, budget)?;
+        read_through(&placement.backend.reads(plan, weights)?, &options)?;
+
         let pool = Arc::new(PagePool::new(&plan.kv_groups(), &config.kv.n_pages, config.kv.page_len));
         let executor = Renewable::prepare(devices, plan, weights, config, options.gpu_layers)?;
         let shared = Shared {

@@ -45,6 +45,10 @@ pub struct LoadOptions {
     /// memory as the weights is then held, and not the mapped file, which can be dropped and read again. `None` does it
     /// where the model takes less than three quarters of the memory that is available. Answers are the same.
     pub repack: Option<bool>,
+    /// Folder that keeps repacked weights, in a file as large as the weights: from the second load on it is mapped, which is
+    /// as fast as not repacking, and can be dropped from memory as the model's file can. So memory is no reason any more not
+    /// to repack. What it has of models that changed or are gone is removed as others are written.
+    pub panel_cache: Option<PathBuf>,
     /// Context length of a session, in tokens; `None` is [`DEFAULT_CTX`], or what the model was trained on if that is
     /// less.
     pub n_ctx: Option<usize>,
@@ -75,6 +79,7 @@ impl Default for LoadOptions {
             threads: None,
             isa: None,
             repack: None,
+            panel_cache: None,
             n_ctx: None,
             sequences: 1,
             max_batch: 512,
@@ -98,6 +103,7 @@ impl fmt::Debug for LoadOptions {
             .field("threads", &self.threads)
             .field("isa", &self.isa)
             .field("repack", &self.repack)
+            .field("panel_cache", &self.panel_cache)
             .field("n_ctx", &self.n_ctx)
             .field("sequences", &self.sequences)
             .field("max_batch", &self.max_batch)

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::limits::{MAX_SHARDS, MAX_TENSORS};
 use crate::parse::{Shard, parse};
-use crate::source::{Access, Map, load};
+use crate::source::{Access, FileFacts, Map, Source, load};
 use crate::split::{SPLIT_COUNT, SPLIT_NO, SPLIT_TENSORS};
 use crate::{Error, Metadata, ShardName, TensorInfo};
 
@@ -26,6 +26,7 @@ pub struct Gguf {
     by_name: Vec<u32>,
     /// The maps of the files, where they are mapped.
     maps: Vec<Map>,
+    files: Vec<FileFacts>,
 }
 
 impl Gguf {
@@ -87,6 +88,11 @@ impl Gguf {
         tensor.data.clone()
     }
 
+    /// The files as they were when they were opened; none for a model that was parsed from memory.
+    pub fn files(&self) -> &[FileFacts] {
+        &self.files
+    }
+
     /// A function that lets the system have the memory of tensor data which is not needed for now: bytes of a mapped file
     /// are read from it again when they are touched. Other data stays as it is.
     pub fn releaser(&self) -> impl Fn(&[u8]) + Send + Sync + use<> {
@@ -125,11 +131,13 @@ impl Gguf {
             tensors: first.tensors,
             by_name: Vec::new(),
             maps: first.map.into_iter().collect(),
+            files: first.facts.into_iter().collect(),
         };
         for shard in rest {
             model.n_shards += 1;
             model.file_bytes += shard.file_bytes;
             model.maps.extend(shard.map);
+            model.files.extend(shard.facts);
             let no = model.n_shards - 1;
             model.tensors.extend(shard.tensors.into_iter().map(|tensor| TensorInfo { shard: no, ..tensor }));
         }
@@ -181,8 +189,8 @@ fn open(path: &Path, access: Access) -> Result<Gguf, Error> {
 
 fn open_shard(path: &Path, access: Access) -> Result<(Shard, Option<Split>), Error> {
     let open = || {
-        let (bytes, map) = load(path, access)?;
-        let shard = Shard { map, ..parse(&bytes)? };
+        let Source { bytes, map, facts } = load(path, access)?;
+        let shard = Shard { map, facts: Some(facts), ..parse(&bytes)? };
         let split = Split::of(&shard.metadata)?;
         Ok((shard, split))
     };

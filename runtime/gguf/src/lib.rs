@@ -41,6 +41,7 @@ pub use array::{Array, StringArray};
 pub use error::Error;
 pub use gguf::Gguf;
 pub use metadata::Metadata;
+pub use source::FileFacts;
 pub use split::ShardName;
 pub use tensor::TensorInfo;
 pub use tensor_type::{TensorType, TypeIdError};

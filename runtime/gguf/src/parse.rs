@@ -10,7 +10,7 @@ use crate::limits::{
     DEFAULT_ALIGNMENT, MAX_ARRAY_LEN, MAX_ARRAY_TEXT_BYTES, MAX_DIMS, MAX_METADATA, MAX_NAME_BYTES, MAX_STRING_BYTES,
     MAX_TENSORS, is_valid_alignment,
 };
-use crate::source::Map;
+use crate::source::{FileFacts, Map};
 use crate::{Array, Error, Metadata, StringArray, TensorInfo, TensorType, TypeIdError, Value, ValueType};
 
 /// What one file holds.
@@ -23,6 +23,8 @@ pub(crate) struct Shard {
     pub(crate) tensors: Vec<TensorInfo>,
     /// What the bytes are in, where they are those of a mapped file.
     pub(crate) map: Option<Map>,
+    /// The file, if they are those of one.
+    pub(crate) facts: Option<FileFacts>,
 }
 
 pub(crate) const MAGIC: [u8; 4] = *b"GGUF";
@@ -58,7 +60,7 @@ pub(crate) fn parse(bytes: &Bytes) -> Result<Shard, Error> {
     check_names(&entries)?;
     let spans = lay_out(&entries, cursor.offset(), alignment, bytes.len() as u64)?;
     let tensors = entries.iter().zip(spans).map(|(entry, span)| entry.with_data(bytes, span)).collect();
-    Ok(Shard { version, alignment, file_bytes: bytes.len() as u64, metadata, tensors, map: None })
+    Ok(Shard { version, alignment, file_bytes: bytes.len() as u64, metadata, tensors, map: None, facts: None })
 }
 
 /// The metadata entries and the alignment that they set.

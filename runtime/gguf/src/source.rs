@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use memmap2::Mmap;
@@ -52,17 +53,38 @@ impl Map {
     }
 }
 
-/// The bytes of the file at `path`, and the map that they are in.
-pub(crate) fn load(path: &Path, access: Access) -> Result<(Bytes, Option<Map>), Error> {
+/// A file as it was when it was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFacts {
+    /// Where it was found.
+    pub path: PathBuf,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// When it was last changed, where the system knows.
+    pub modified: Option<SystemTime>,
+}
+
+/// A file's bytes and what is known of it.
+pub(crate) struct Source {
+    pub(crate) bytes: Bytes,
+    /// What the bytes are in, where they are mapped.
+    pub(crate) map: Option<Map>,
+    pub(crate) facts: FileFacts,
+}
+
+/// Opens the file at `path`.
+pub(crate) fn load(path: &Path, access: Access) -> Result<Source, Error> {
     let file = File::open(path).map_err(|source| Error::Io { action: "open the file", source })?;
     let facts = file.metadata().map_err(|source| Error::Io { action: "read the file's size", source })?;
     if !facts.is_file() {
         return Err(Error::NotAFile);
     }
-    match access {
-        Access::Map => map(&file).map(|map| (Bytes::from_owner(map.clone()), Some(map))),
-        Access::Own => read(&file, facts.len()).map(|bytes| (bytes, None)),
-    }
+    let (bytes, map) = match access {
+        Access::Map => map(&file).map(|map| (Bytes::from_owner(map.clone()), Some(map)))?,
+        Access::Own => (read(&file, facts.len())?, None),
+    };
+    let facts = FileFacts { path: path.to_owned(), bytes: facts.len(), modified: facts.modified().ok() };
+    Ok(Source { bytes, map, facts })
 }
 
 #[allow(unsafe_code)]
@@ -115,7 +137,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         std::fs::write(&path, (0..LEN).map(|i| (i / 1000) as u8).collect::<Vec<_>>()).unwrap();
-        let (bytes, map) = load(&path, Access::Map).unwrap();
+        let Source { bytes, map, facts } = load(&path, Access::Map).unwrap();
+        assert_eq!((&facts.path, facts.bytes), (&path, LEN as u64));
         let sum = || bytes.iter().map(|&byte| u64::from(byte)).sum::<u64>();
         let (before, expected) = (mapped().unwrap(), black_box(sum()));
         let touched = mapped().unwrap();
@@ -125,6 +148,6 @@ mod tests {
         assert!(mapped().unwrap() <= touched - LEN / 2);
         map.release(b"bytes of somebody else");
         assert_eq!(sum(), expected);
-        assert!(load(&path, Access::Own).unwrap().1.is_none());
+        assert!(load(&path, Access::Own).unwrap().map.is_none());
     }
 }

@@ -61,6 +61,7 @@ impl DeviceArgs {
             threads: self.threads,
             isa: self.isa,
             repack: self.no_repack.then_some(false),
+            panel_cache: self.panel_cache.clone(),
             ..LoadOptions::default()
         }
     }

@@ -3,6 +3,7 @@
 mod activations;
 mod buffer;
 mod experts;
+mod panel_cache;
 mod program;
 mod repack;
 mod run;
@@ -17,6 +18,7 @@ use bytes::Bytes;
 use silhak_ops::{Backend, Batch, Error, ExecConfig, Executor, MemoryUse, Op, Page, Plan, RopeTable, Rows, Scratch};
 
 pub(crate) use buffer::{Buffer, Shared};
+pub use panel_cache::PanelCache;
 pub use repack::{Release, Repack};
 
 use crate::attention::{Attention, Queries};
@@ -24,7 +26,9 @@ use crate::kv::{self, KvStore};
 use crate::team::{self, Team};
 use crate::{Activations, Caps};
 use activations::{ActivationSpec, activation_specs};
+use panel_cache::Keeping;
 use program::{Amount, Amounts, Compiler, Program, Weights};
+use repack::Repacked;
 use run::{Run, SharedActivations};
 use storage::Storages;
 
@@ -82,14 +86,20 @@ impl Backend for Cpu {
         let kv = KvStore::new(plan, &config.kv)?;
         let scratch = Scratch::new(plan);
         let storages = self.storages(plan);
-        let stored = self.repack.as_ref().map(|repack| repack.run(plan, &storages, weights, &mut team)).transpose()?;
-        let stored = stored.as_deref().unwrap_or(weights);
-        let mut compiler =
-            Compiler::new(plan, &scratch, Weights { given: weights, stored, storages: &storages }, &self.caps);
+        let repacked = match &self.repack {
+            Some(repack) => repack.run(plan, &storages, weights, &mut team)?,
+            None => Repacked { weights: weights.to_vec(), ..Repacked::default() },
+        };
+        let mut compiler = Compiler::new(
+            plan,
+            &scratch,
+            Weights { given: weights, stored: &repacked.weights, storages: &storages },
+            &self.caps,
+        );
         let [few, prefill, many] = Amounts::ALL.map(|amounts| compiler.program(amounts));
         let programs = [few?, prefill?, many?];
-        let weight_bytes = compiler.vector_bytes() + storages.panels(plan).1;
-        let mapped_bytes = storages.mapped_bytes(plan)?;
+        let weight_bytes = compiler.vector_bytes() + repacked.held;
+        let mapped_bytes = storages.mapped_bytes(plan)? + repacked.mapped;
         let Compiler { ropes, activations: specs, .. } = compiler;
         let sizes = Sizes::new(plan, &scratch, config, self.n_threads.get());
 
@@ -122,7 +132,18 @@ impl Backend for Cpu {
             kv,
             weight_bytes,
             mapped_bytes,
+            _keeping: repacked.keeping,
         }))
+    }
+
+    fn reads(&self, plan: &Plan, weights: &[Bytes]) -> Result<Vec<Bytes>, Error> {
+        plan.check_weights(weights)?;
+        let storages = self.storages(plan);
+        let Some(kept) = self.repack.as_ref().and_then(|repack| repack.kept(plan, &storages)) else {
+            return Ok(weights.to_vec());
+        };
+        let others = weights.iter().enumerate().filter(|(i, _)| !storages.is_repacked(*i));
+        Ok(others.map(|(_, weight)| weight.clone()).chain([kept]).collect())
     }
 
     fn estimate(&self, plan: &Plan, config: &ExecConfig) -> Result<MemoryUse, Error> {
@@ -132,12 +153,15 @@ impl Backend for Cpu {
         let vectors = program::vector_weights(plan);
         let vector_bytes = |id: &silhak_ops::WeightId| 4 * plan.weight(*id).rows * plan.weight(*id).cols;
         let storages = self.storages(plan);
+        let panels = storages.panels(plan).1;
+        let is_cached = self.repack.as_ref().is_some_and(|repack| repack.cache.is_some());
+        let (held, mapped) = if is_cached { (0, panels) } else { (panels, 0) };
         let specs = activation_specs(plan, &storages, &self.caps);
         let activation_bytes = |spec: &ActivationSpec| spec.layout.bytes(spec.most_rows(config), spec.cols);
         let sizes = Sizes::new(plan, &Scratch::new(plan), config, self.n_threads.get());
         Ok(MemoryUse {
-            weights: vectors.iter().map(vector_bytes).sum::<usize>().saturating_add(storages.panels(plan).1),
-            mapped: storages.mapped_bytes(plan)?,
+            weights: vectors.iter().map(vector_bytes).sum::<usize>().saturating_add(held),
+            mapped: storages.mapped_bytes(plan)?.saturating_add(mapped),
             kv: config.kv.bytes(plan.kv_layers(), &groups),
             scratch: 4 * sizes.len() + specs.iter().map(activation_bytes).sum::<usize>(),
         })
@@ -250,6 +274,8 @@ struct CpuExecutor {
     weight_bytes: usize,
     /// Bytes of the weights that are read where they lie.
     mapped_bytes: usize,
+    /// Whoever still writes the panels to a file: the executor's end waits for it.
+    _keeping: Option<Keeping>,
 }
 
 impl Executor for CpuExecutor {

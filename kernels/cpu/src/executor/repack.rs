@@ -1,6 +1,7 @@
 //! Weights repacked into panels by the team.
 
 use std::fmt;
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,6 +11,7 @@ use memmap2::MmapMut;
 use silhak_ops::{Error, Plan, Weight};
 
 use super::buffer::Shared;
+use super::panel_cache::{Keeping, PanelCache};
 use super::storage::Storages;
 use crate::linear::{ROWS, repack};
 use crate::team::Team;
@@ -21,6 +23,9 @@ pub struct Repack {
     /// Called with the bytes of each weight that was repacked and is not read again, so that whoever mapped them can give
     /// their pages back. On any thread of the team.
     pub release: Option<Arc<Release>>,
+    /// Keeps the panels in a file and maps that, so that the next one who loads the model has them at once. It is an error
+    /// where it cannot be written.
+    pub cache: Option<PanelCache>,
 }
 
 /// What is told of bytes that are not read again.
@@ -28,52 +33,135 @@ pub type Release = dyn Fn(&[u8]) + Send + Sync;
 
 impl fmt::Debug for Repack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Repack").field("release", &self.release.is_some()).finish()
+        f.debug_struct("Repack").field("release", &self.release.is_some()).field("cache", &self.cache).finish()
     }
 }
 
+/// Weights as linears read them.
+#[derive(Default)]
+pub(super) struct Repacked {
+    /// By number: panels, or the caller's bytes.
+    pub(super) weights: Vec<Bytes>,
+    /// Bytes of panels in memory.
+    pub(super) held: usize,
+    /// Bytes of panels in a mapped file.
+    pub(super) mapped: usize,
+    /// Whoever is still writing that file.
+    pub(super) keeping: Option<Keeping>,
+}
+
 impl Repack {
-    /// The bytes of each weight as linears read them: repacked, or the caller's.
+    /// Repacks what `storages` say.
     pub(super) fn run(
         &self,
         plan: &Plan,
         storages: &Storages,
         weights: &[Bytes],
         team: &mut Team,
-    ) -> Result<Vec<Bytes>, Error> {
-        let (places, bytes) = storages.panels(plan);
-        if bytes == 0 {
-            return Ok(weights.to_vec());
+    ) -> Result<Repacked, Error> {
+        let (places, len) = storages.panels(plan);
+        let repacked = |panels: Bytes| {
+            let stored = |(place, weight): (&Option<Range<usize>>, &Bytes)| match place {
+                Some(place) => panels.slice(place.clone()),
+                None => weight.clone(),
+            };
+            Repacked { weights: places.iter().zip(weights).map(stored).collect(), ..Repacked::default() }
+        };
+        if let Some(panels) = self.kept(plan, storages) {
+            return Ok(Repacked { mapped: len, ..repacked(panels) });
         }
-        let mut memory = panel_memory(bytes)?;
-        let pieces = pieces(plan.weights(), &places)?;
-        let mut left = vec![0; places.len()];
+        let work = Work { plan, storages, weights, pieces: pieces(plan.weights(), &places)?, repack: self, team };
+        if len == 0 {
+            return Ok(repacked(Bytes::new()));
+        }
+        if let Some(cache) = &self.cache {
+            let (panels, keeping) = work.into_file(cache)?;
+            return Ok(Repacked { mapped: len, keeping: Some(keeping), ..repacked(panels) });
+        }
+        Ok(Repacked { held: len, ..repacked(work.into_memory(len)?) })
+    }
+
+    /// The panels of an earlier run.
+    pub(super) fn kept(&self, plan: &Plan, storages: &Storages) -> Option<Bytes> {
+        let (places, len) = storages.panels(plan);
+        self.cache.as_ref().filter(|_| len > 0)?.find(&contents(plan.weights(), &places), len)
+    }
+}
+
+/// What there is to be repacked, and who does it.
+struct Work<'a> {
+    plan: &'a Plan,
+    storages: &'a Storages,
+    weights: &'a [Bytes],
+    pieces: Vec<Piece>,
+    repack: &'a Repack,
+    team: &'a mut Team,
+}
+
+impl Work<'_> {
+    fn into_memory(mut self, len: usize) -> Result<Bytes, Error> {
+        let mut memory = panel_memory(len)?;
+        let panels = Shared::new(&mut memory);
+        self.run(|weight, rows, to, _| {
+            // SAFETY: a piece is taken once, and no two overlap.
+            repack(weight.format, rows, weight.cols, unsafe { panels.get_mut(to) });
+            Ok(())
+        })?;
+        Ok(Bytes::from_owner(memory.make_read_only().map_err(|_| out_of_memory(len))?))
+    }
+
+    fn into_file(mut self, cache: &PanelCache) -> Result<(Bytes, Keeping), Error> {
+        let failed = |error: io::Error| Error::Backend {
+            backend: "cpu".into(),
+            message: format!(
+                "cannot keep repacked weights in {}: {error}; make room there, or keep none",
+                cache.folder.display()
+            ),
+        };
+        let (places, _) = self.storages.panels(self.plan);
+        let file = cache.begin(&contents(self.plan.weights(), &places)).map_err(failed)?;
+        self.run(|weight, rows, to, panels| {
+            panels.resize(to.len(), 0);
+            repack(weight.format, rows, weight.cols, panels);
+            file.write(panels, to.start).map_err(failed)
+        })?;
+        file.finish().map_err(failed)
+    }
+
+    /// Calls `put` for each piece: its weight, the rows, where their panels belong, and room of the thread's own.
+    fn run(
+        &mut self,
+        put: impl Fn(&Weight, &[u8], Range<usize>, &mut Vec<u8>) -> Result<(), Error> + Sync,
+    ) -> Result<(), Error> {
+        let Work { plan, storages, weights, pieces, repack, team } = self;
+        let mut left = vec![0; weights.len()];
         pieces.iter().for_each(|piece| left[piece.weight] += 1);
         let left: Vec<AtomicUsize> = left.into_iter().map(AtomicUsize::new).collect();
-        let (panels, next) = (Shared::new(&mut memory), AtomicUsize::new(0));
+        let next = AtomicUsize::new(0);
         team.run(|_| {
-            while let Some(Piece { weight, from, to }) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let (bytes, Weight { format, cols, .. }) = (&weights[*weight], &plan.weights()[*weight]);
-                // SAFETY: a piece is taken once, and no two overlap.
-                repack(*format, &bytes[from.clone()], *cols, unsafe { panels.get_mut(to.clone()) });
-                let is_last = left[*weight].fetch_sub(1, Ordering::AcqRel) == 1;
-                if let Some(release) = &self.release
+            let mut room = Vec::new();
+            while let Some(Piece { weight: i, from, to }) = pieces.get(next.fetch_add(1, Ordering::Relaxed)) {
+                put(&plan.weights()[*i], &weights[*i][from.clone()], to.clone(), &mut room)?;
+                let is_last = left[*i].fetch_sub(1, Ordering::AcqRel) == 1;
+                if let Some(release) = &repack.release
                     && is_last
-                    && !storages.is_in_place(*weight)
+                    && !storages.is_in_place(*i)
                 {
-                    release(bytes);
+                    release(&weights[*i]);
                 }
             }
             Ok(())
-        })?;
-        let memory = memory.make_read_only().map_err(|_| out_of_memory(bytes))?;
-        let memory = Bytes::from_owner(memory);
-        let stored = |(place, weight): (Option<Range<usize>>, &Bytes)| match place {
-            Some(place) => memory.slice(place),
-            None => weight.clone(),
-        };
-        Ok(places.into_iter().zip(weights).map(stored).collect())
+        })
     }
+}
+
+/// What is in the panels of weights that have a place among all.
+fn contents(weights: &[Weight], places: &[Option<Range<usize>>]) -> String {
+    let line = |(weight, place): (&Weight, &Option<Range<usize>>)| {
+        let Weight { name, format, rows, cols } = weight;
+        place.as_ref().map(|place| format!("{name} {format} {rows}x{cols} at {}\n", place.start))
+    };
+    weights.iter().zip(places).filter_map(line).collect()
 }
 
 /// Some panels of a weight.

@@ -63,6 +63,11 @@ impl Storages {
         looked_up || storage == Some(Storage::Rows)
     }
 
+    /// Whether linears read panels of a weight.
+    pub(super) fn is_repacked(&self, weight: usize) -> bool {
+        self.uses[weight].storage == Some(Storage::Panels)
+    }
+
     /// Bytes of the weights that are read where they lie.
     pub(super) fn mapped_bytes(&self, plan: &Plan) -> Result<usize, Error> {
         let in_place = plan.weights().iter().enumerate().filter(|(i, _)| self.is_in_place(*i));

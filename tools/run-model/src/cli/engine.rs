@@ -44,6 +44,10 @@ pub(crate) struct DeviceArgs {
     /// there is enough of it
     #[arg(long, env = "SILHAK_NO_REPACK", value_parser = BoolishValueParser::new())]
     pub(crate) no_repack: bool,
+
+    /// Keep repacked weights in a folder, in a file as large as they are, so that the next load has them at once
+    #[arg(long, env = "SILHAK_PANEL_CACHE", value_name = "FOLDER", conflicts_with = "no_repack")]
+    pub(crate) panel_cache: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Args)]
