@@ -1,15 +1,17 @@
-//! What a developer of Silhak runs: test models, all checks, comparisons with llama.cpp.
+//! What a developer of Silhak runs: test models, all checks, comparisons with llama.cpp, measurements.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "a command talks to its user")]
 
 mod arm;
 mod checks;
+mod commit;
 mod fetch;
 mod folders;
 mod gpu_matrix;
 mod models;
 mod oracle;
+mod peer;
 mod process;
 mod python;
 
@@ -37,6 +39,8 @@ enum Command {
     Models,
     /// Compare with ggml and llama.cpp (needs CMake and libclang)
     Oracle(oracle::Options),
+    /// Measure models with run-model and with llama.cpp, the two taking turns (needs CMake and libclang)
+    Peer(peer::Options),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         Command::GpuMatrix(options) => gpu_matrix::run(&options),
         Command::Models => models::run(),
         Command::Oracle(options) => oracle::run(&options),
+        Command::Peer(options) => peer::run(&options),
     };
     match outcome {
         Ok(code) => code,
