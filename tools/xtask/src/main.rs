@@ -9,6 +9,7 @@ mod commit;
 mod fetch;
 mod folders;
 mod gpu_matrix;
+mod limits;
 mod models;
 mod oracle;
 mod peer;
@@ -41,6 +42,8 @@ enum Command {
     Oracle(oracle::Options),
     /// Measure models with run-model and with llama.cpp, the two taking turns (needs CMake and libclang)
     Peer(peer::Options),
+    /// Measure what this machine's memory and cores give, and how much of it each kernel uses
+    Limits(limits::Options),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Models => models::run(),
         Command::Oracle(options) => oracle::run(&options),
         Command::Peer(options) => peer::run(&options),
+        Command::Limits(options) => limits::run(&options),
     };
     match outcome {
         Ok(code) => code,
