@@ -1,5 +1,6 @@
 //! `cargo xtask peer`: run-model and llama.cpp on the same files, the two taking turns.
 
+mod bystanders;
 mod page_cache;
 mod report;
 mod scenario;
@@ -16,6 +17,7 @@ use std::process::{Command, ExitCode};
 
 use crate::oracle::{self, Build, Isa};
 use crate::{commit, process};
+use bystanders::Ticks;
 use report::{Machine, Measured, Outcome, Report, Row};
 use scenario::{PageCache, Scenario};
 use sides::{Sample, Side, Task, Who};
@@ -86,8 +88,10 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             for &scenario in &options.scenarios {
                 let n_decode = options.decode.get();
                 let task = Task { model, scenario, threads, n_decode, n_ctx: n_ctx.min(MOST_CONTEXT) };
+                let before = Ticks::now();
                 let outcome = measure(&task, n_ctx, options.reps, [&ours, &theirs], &mut report);
-                let row = Row { model: name(model), threads, scenario, outcome };
+                let others_cores = before.and_then(Ticks::others_since);
+                let row = Row { model: name(model), threads, scenario, outcome, others_cores };
                 eprintln!("{} {scenario}, threads {threads}: {}", row.model, row.outcome);
                 report.rows.push(row);
                 if let Some(path) = &options.json {

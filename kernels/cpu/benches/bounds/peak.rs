@@ -54,7 +54,8 @@ struct Probe {
 const ROUNDS: u64 = 1_000_000;
 const REPETITIONS: usize = 10;
 
-/// A loop of instructions, each of whose results is waited for a whole round later. What the registers hold does not matter.
+/// A loop of instructions, each of whose results is waited for a whole round later. What the registers hold does not
+/// matter.
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 macro_rules! probe {
     ($name:ident, $features:literal, $body:literal, $next:literal, [$($register:tt)*]) => {

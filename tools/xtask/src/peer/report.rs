@@ -43,6 +43,8 @@ pub(super) struct Row {
     pub(super) scenario: Scenario,
     #[serde(flatten)]
     pub(super) outcome: Outcome,
+    /// How many cores other programs used meanwhile.
+    pub(super) others_cores: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -110,7 +112,8 @@ impl Report {
         let unknown = || "an unknown number of".to_owned();
         format!(
             "{} virtual cores of {}, {} GiB of memory; commit {}; llama.cpp of `llama-cpp-sys-2` {}; the two \
-             taking turns {} times, medians; {} tokens in each decode.\nSilhak ran on {}, llama.cpp on {}.\n\n\
+             taking turns {} times, medians; {} tokens in each decode.\nSilhak ran on {}, llama.cpp on {}. \
+             Other programs used {}.\n\n\
              ```sh\n{}\n```\n\n{}",
             logical_cpus.map_or_else(unknown, |n| n.to_string()),
             cpu.as_deref().unwrap_or("an unknown processor"),
@@ -121,15 +124,27 @@ impl Report {
             self.n_decode,
             if self.run_model_runs_on.is_empty() { "nothing" } else { &self.run_model_runs_on },
             if self.llama_cpp_runs_on.is_empty() { "nothing" } else { &self.llama_cpp_runs_on },
+            self.others(),
             self.command,
             self.table(),
+        )
+    }
+
+    /// In the row that was disturbed most.
+    fn others(&self) -> String {
+        let measured = self.rows.iter().filter(|row| matches!(row.outcome, Outcome::Measured(_)));
+        let most = measured.map(|row| row.others_cores).collect::<Option<Vec<f64>>>();
+        let most = most.and_then(|cores| cores.into_iter().max_by(f64::total_cmp));
+        most.map_or_else(
+            || "an unknown number of cores meanwhile".to_owned(),
+            |cores| format!("at most {cores:.2} cores meanwhile"),
         )
     }
 
     fn table(&self) -> String {
         let mut text = String::from(HEAD);
         for row in &self.rows {
-            let Row { model, threads, scenario, outcome } = row;
+            let Row { model, threads, scenario, outcome, .. } = row;
             // Writing to a string cannot fail.
             let _ = writeln!(text, "| {model} | {threads} | {}, {} | {outcome} |", scenario.title(), scenario.unit());
         }
@@ -214,7 +229,7 @@ mod tests {
     }
 
     fn row(scenario: Scenario, outcome: Outcome) -> Row {
-        Row { model: "m".to_owned(), threads: 2, scenario, outcome }
+        Row { model: "m".to_owned(), threads: 2, scenario, outcome, others_cores: Some(0.125) }
     }
 
     #[test]
@@ -248,6 +263,7 @@ mod tests {
         assert!(report.has_failures());
         let text = report.markdown();
         assert!(text.starts_with("2 virtual cores of an unknown processor, 24.0 GiB of memory; commit abc;"), "{text}");
+        assert!(text.contains("Other programs used at most 0.12 cores meanwhile."), "{text}");
     }
 
     #[test]
