@@ -1,23 +1,22 @@
-//! `oracle bench`: llama.cpp's speed, alone or taking turns with run-model.
+//! `oracle bench`: llama.cpp's speed. `cargo xtask peer` lets it take turns with run-model.
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::Args;
-use serde::{Deserialize, Serialize};
-use std::env;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use serde::Serialize;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use crate::llama::{Context, Model, Settings, Wanted, notes, system_info};
+use crate::memory;
 
 #[derive(Args)]
 pub(crate) struct Options {
     /// A GGUF file
     model: PathBuf,
-    /// Tokens of the prompt, all in one call
+    /// Tokens of the prompt, all in one call; 0 leaves reading out
     #[arg(long, default_value_t = 512)]
     prefill: usize,
-    /// Tokens one by one
+    /// Tokens one by one; 0 leaves writing out
     #[arg(long, default_value_t = 64)]
     decode: usize,
     /// Tokens that are there before the measured ones
@@ -33,160 +32,116 @@ pub(crate) struct Options {
     /// One line of JSON with all samples
     #[arg(long)]
     json: bool,
-    /// Take turns with this run-model program: one repetition each, `--reps` times
-    #[arg(long, value_name = "RUN_MODEL")]
-    vs: Option<PathBuf>,
-    /// More arguments for `run-model bench`, separated by spaces, such as `--device gpu`
-    #[arg(long, requires = "vs", allow_hyphen_values = true, default_value = "")]
-    vs_args: String,
 }
 
 /// Tokens per second.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Samples {
     n_tokens: usize,
     median_tps: f64,
     samples_tps: Vec<f64>,
 }
 
-/// The part of `run-model bench --json` that this program reads, and its own notes.
-#[derive(Serialize, Deserialize)]
-struct Measured {
-    prefill: Samples,
-    decode: Samples,
-    /// What run-model says it ran on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    runs_on: Option<String>,
-    /// What llama.cpp said of devices, layers and fused attention.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    notes: Vec<String>,
-}
-
+/// With the fields that `run-model bench --json` has, too.
 #[derive(Serialize)]
-struct Comparison {
-    llama_cpp: Measured,
-    run_model: Measured,
-    /// run-model's median over llama.cpp's.
-    prefill_ratio: f64,
-    decode_ratio: f64,
+struct Report {
+    prefill: Option<Samples>,
+    decode: Option<Samples>,
+    /// The instruction set that llama.cpp was built for, among other things.
+    runs_on: String,
+    /// What llama.cpp said of devices, layers and fused attention.
+    notes: Vec<String>,
+    peak_rss_bytes: Option<u64>,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if options.reps == 0 || options.prefill == 0 || options.decode == 0 {
-        bail!("--reps, --prefill and --decode must be at least 1");
+    if options.reps == 0 || options.prefill + options.decode == 0 {
+        bail!("--reps, and one of --prefill and --decode, must be at least 1");
     }
-    eprintln!("llama.cpp: {}", system_info());
-    match &options.vs {
-        None => {
-            let measured = measure(options)?;
-            if options.json {
-                println!("{}", serde_json::to_string(&measured)?);
-            } else {
-                describe("llama.cpp", &measured);
-            }
-        }
-        Some(run_model) => {
-            let comparison = take_turns(options, run_model)?;
-            if options.json {
-                println!("{}", serde_json::to_string(&comparison)?);
-            } else {
-                describe("llama.cpp", &comparison.llama_cpp);
-                describe("run-model", &comparison.run_model);
-                let Comparison { prefill_ratio, decode_ratio, .. } = comparison;
-                println!("run-model / llama.cpp: prefill {prefill_ratio:.3}, decode {decode_ratio:.3}");
-            }
-        }
+    let report = measure(options)?;
+    if options.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        report.print();
     }
     Ok(())
 }
 
-fn describe(who: &str, measured: &Measured) {
-    for note in measured.runs_on.iter().chain(&measured.notes) {
-        println!("{who}  {note}");
-    }
-    for (what, samples) in [("prefill", &measured.prefill), ("decode", &measured.decode)] {
-        let Samples { n_tokens, median_tps, samples_tps } = samples;
-        println!("{who}  {what:7} {n_tokens:5} tokens, median {median_tps:8.2} tok/s of {samples_tps:.2?}");
+impl Report {
+    fn print(&self) {
+        println!("{}", self.runs_on);
+        self.notes.iter().for_each(|note| println!("{note}"));
+        for (what, samples) in [("prefill", &self.prefill), ("decode", &self.decode)] {
+            if let Some(Samples { n_tokens, median_tps, samples_tps }) = samples {
+                println!("{what:7} {n_tokens:5} tokens, median {median_tps:8.2} tok/s of {samples_tps:.2?}");
+            }
+        }
+        if let Some(bytes) = self.peak_rss_bytes {
+            println!("peak memory {:.3} GB", bytes as f64 / 1e9);
+        }
     }
 }
 
-fn measure(options: &Options) -> Result<Measured> {
+fn measure(options: &Options) -> Result<Report> {
+    let Options { prefill, decode, depth, reps, .. } = *options;
     let model = Model::load(&options.model, options.gpu_layers)?;
-    let n_ctx = options.depth + options.prefill + options.decode;
+    // A decode has one token before those that are measured, as run-model's has.
+    let n_ctx = depth + prefill.max(decode + 1);
     let settings = Settings { n_ctx, threads: options.threads, precise: false };
-    let mut context = Context::new(&model, &settings)?;
-    let tokens = tokens(n_ctx, model.n_vocab());
-    let (before, measured) = tokens.split_at(options.depth);
-    let (prompt, answer) = measured.split_at(options.prefill);
-    // Once unmeasured: pages of the file come in, buffers are allocated.
-    let (mut prefill, mut decode) = (Vec::new(), Vec::new());
-    for repetition in 0..=options.reps {
-        context.clear();
-        context.decode(before, 0, Wanted::Last, |_, _| {})?;
-        let start = Instant::now();
-        context.decode(prompt, options.depth, Wanted::Last, |_, _| {})?;
-        let prefill_tps = prompt.len() as f64 / start.elapsed().as_secs_f64();
-        // Decode starts at the same depth, not after the prompt.
-        context.clear();
-        context.decode(before, 0, Wanted::Last, |_, _| {})?;
-        let start = Instant::now();
-        for (place, token) in answer.iter().enumerate() {
-            context.decode(&[*token], options.depth + place, Wanted::Last, |_, _| {})?;
-        }
-        let decode_tps = answer.len() as f64 / start.elapsed().as_secs_f64();
-        if repetition > 0 {
-            prefill.push(prefill_tps);
-            decode.push(decode_tps);
-        }
-    }
-    let (prefill, decode) = (samples(options.prefill, prefill), samples(options.decode, decode));
-    Ok(Measured { prefill, decode, runs_on: None, notes: notes() })
-}
-
-/// Each repetition in a process of its own, so that neither side's threads and memory disturb the other.
-fn take_turns(options: &Options, run_model: &Path) -> Result<Comparison> {
-    let oracle = env::current_exe()?;
-    let gpu_layers = options.gpu_layers.to_string();
-    let gpu_layers = ["--gpu-layers", &gpu_layers];
-    let vs_args: Vec<&str> = options.vs_args.split_whitespace().collect();
-    let (mut theirs, mut ours) = (Vec::new(), Vec::new());
-    for _ in 0..options.reps {
-        theirs.push(one_repetition(&oracle, options, &gpu_layers)?);
-        ours.push(one_repetition(run_model, options, &vs_args)?);
-    }
-    let [llama_cpp, run_model] = [theirs, ours].map(|turns| Measured {
-        prefill: samples(options.prefill, turns.iter().map(|turn| turn.prefill.median_tps).collect()),
-        decode: samples(options.decode, turns.iter().map(|turn| turn.decode.median_tps).collect()),
-        runs_on: turns.first().and_then(|turn| turn.runs_on.clone()),
-        notes: turns.into_iter().next().map(|turn| turn.notes).unwrap_or_default(),
-    });
-    Ok(Comparison {
-        prefill_ratio: run_model.prefill.median_tps / llama_cpp.prefill.median_tps,
-        decode_ratio: run_model.decode.median_tps / llama_cpp.decode.median_tps,
-        llama_cpp,
-        run_model,
+    let mut bench = Bench { context: Context::new(&model, &settings)?, tokens: tokens(n_ctx, model.n_vocab()) };
+    Ok(Report {
+        prefill: samples(prefill, reps, |n, depth| bench.prefill(n, depth), depth)?,
+        decode: samples(decode, reps, |n, depth| bench.decode(n, depth), depth)?,
+        runs_on: system_info(),
+        notes: notes(),
+        peak_rss_bytes: memory::peak(),
     })
 }
 
-fn one_repetition(program: &Path, options: &Options, more: &[&str]) -> Result<Measured> {
-    let mut command = Command::new(program);
-    command.arg("bench").arg(&options.model);
-    for (name, value) in [
-        ("--prefill", options.prefill),
-        ("--decode", options.decode),
-        ("--depth", options.depth),
-        ("--threads", options.threads),
-        ("--reps", 1),
-    ] {
-        command.arg(name).arg(value.to_string());
+/// Does the work once unmeasured, for pages of the file to come in and buffers to be allocated, then `reps` times.
+fn samples(
+    n_tokens: usize,
+    reps: usize,
+    mut work: impl FnMut(usize, usize) -> Result<f64>,
+    depth: usize,
+) -> Result<Option<Samples>> {
+    if n_tokens == 0 {
+        return Ok(None);
     }
-    command.arg("--json").args(more);
-    let output =
-        command.stderr(Stdio::piped()).output().with_context(|| format!("cannot start {}", program.display()))?;
-    if !output.status.success() {
-        bail!("{} ended with {}: {}", program.display(), output.status, String::from_utf8_lossy(&output.stderr));
+    // At no depth, since filling the context is most of the time that a repetition takes.
+    work(n_tokens, 0)?;
+    let samples_tps = (0..reps).map(|_| work(n_tokens, depth)).collect::<Result<Vec<f64>>>()?;
+    Ok(Some(Samples { n_tokens, median_tps: median(&samples_tps), samples_tps }))
+}
+
+struct Bench<'model> {
+    context: Context<'model>,
+    tokens: Vec<i32>,
+}
+
+impl Bench<'_> {
+    /// Tokens per second of a prompt of `n` after `depth` tokens.
+    fn prefill(&mut self, n: usize, depth: usize) -> Result<f64> {
+        self.fill(depth)?;
+        let start = Instant::now();
+        self.context.decode(&self.tokens[depth..depth + n], depth, Wanted::Last, |_, _| {})?;
+        Ok(n as f64 / start.elapsed().as_secs_f64())
     }
-    serde_json::from_slice(&output.stdout).with_context(|| format!("cannot read what {} printed", program.display()))
+
+    /// Tokens per second of `n` one by one after `depth` tokens and a first one.
+    fn decode(&mut self, n: usize, depth: usize) -> Result<f64> {
+        self.fill(depth + 1)?;
+        let start = Instant::now();
+        for place in depth + 1..depth + 1 + n {
+            self.context.decode(&self.tokens[place..place + 1], place, Wanted::Last, |_, _| {})?;
+        }
+        Ok(n as f64 / start.elapsed().as_secs_f64())
+    }
+
+    fn fill(&mut self, depth: usize) -> Result<()> {
+        self.context.clear();
+        self.context.decode(&self.tokens[..depth], 0, Wanted::Last, |_, _| {})
+    }
 }
 
 /// Any tokens do: the work depends on how many there are, not on which. (Linear congruence: Knuth's MMIX.)
@@ -200,10 +155,10 @@ fn tokens(n: usize, n_vocab: usize) -> Vec<i32> {
         .collect()
 }
 
-/// `tps` is not empty.
-fn samples(n_tokens: usize, tps: Vec<f64>) -> Samples {
-    let mut sorted = tps.clone();
+/// `samples` is not empty.
+fn median(samples: &[f64]) -> f64 {
+    let mut sorted = samples.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     let (low, high) = ((sorted.len() - 1) / 2, sorted.len() / 2);
-    Samples { n_tokens, median_tps: (sorted[low] + sorted[high]) / 2.0, samples_tps: tps }
+    (sorted[low] + sorted[high]) / 2.0
 }

@@ -84,7 +84,8 @@ pub(crate) struct Settings {
     /// Tokens that fit.
     pub(crate) n_ctx: usize,
     pub(crate) threads: usize,
-    /// Keep keys and values in float32 and attend without the fused kernel; otherwise llama.cpp's defaults.
+    /// Keep keys and values in float32 and attend without the fused kernel; otherwise what llama.cpp's programs do by
+    /// default.
     pub(crate) precise: bool,
 }
 
@@ -106,6 +107,9 @@ impl<'model> Context<'model> {
             params.type_k = sys::GGML_TYPE_F32;
             params.type_v = sys::GGML_TYPE_F32;
             params.flash_attn_type = sys::LLAMA_FLASH_ATTN_TYPE_DISABLED;
+        } else {
+            // Layers with a sliding window keep the window alone: so do llama.cpp's programs, if not its library.
+            params.swa_full = false;
         }
         let n_batch = params.n_batch as usize;
         // SAFETY: the model is alive, and stays so for as long as the context; `params` came from llama.cpp.

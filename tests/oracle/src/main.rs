@@ -1,15 +1,17 @@
 //! Compares Silhak with ggml and llama.cpp, which this program links.
 //!
 //! `cargo xtask oracle` builds it for the machine's own instruction set and with OpenMP, so that `bench` measures
-//! llama.cpp at its best.
+//! llama.cpp at its best; `cargo xtask peer --isa` builds it for less.
 
 mod bench;
 mod compare;
 mod dequantize;
 mod dot;
+mod first_token;
 mod ggml;
 mod llama;
 mod logits;
+mod memory;
 mod quality;
 
 use clap::{Parser, Subcommand};
@@ -34,8 +36,10 @@ enum Command {
     Logits(logits::Options),
     /// Quantize a model with llama.cpp and with Silhak: tell what each loses
     Quality(quality::Options),
-    /// Measure llama.cpp's speed, alone or alternating with run-model, as JSON
+    /// Measure llama.cpp's speed; `cargo xtask peer` compares it with run-model's
     Bench(bench::Options),
+    /// Measure, as JSON, how long llama.cpp takes from the start of loading to the first token
+    FirstToken(first_token::Options),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +50,7 @@ fn main() -> ExitCode {
         Command::Logits(options) => logits::run(&options),
         Command::Quality(options) => quality::run(&options),
         Command::Bench(options) => bench::run(&options),
+        Command::FirstToken(options) => first_token::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,15 +1,18 @@
-//! What a developer of Silhak runs: test models, all checks, comparisons with llama.cpp.
+//! What a developer of Silhak runs: test models, all checks, comparisons with llama.cpp, measurements.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "a command talks to its user")]
 
 mod arm;
 mod checks;
+mod commit;
 mod fetch;
 mod folders;
 mod gpu_matrix;
+mod limits;
 mod models;
 mod oracle;
+mod peer;
 mod process;
 mod python;
 
@@ -37,6 +40,10 @@ enum Command {
     Models,
     /// Compare with ggml and llama.cpp (needs CMake and libclang)
     Oracle(oracle::Options),
+    /// Measure models with run-model and with llama.cpp, the two taking turns (needs CMake and libclang)
+    Peer(peer::Options),
+    /// Measure what this machine's memory and cores give, and how much of it each kernel uses
+    Limits(limits::Options),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +54,8 @@ fn main() -> ExitCode {
         Command::GpuMatrix(options) => gpu_matrix::run(&options),
         Command::Models => models::run(),
         Command::Oracle(options) => oracle::run(&options),
+        Command::Peer(options) => peer::run(&options),
+        Command::Limits(options) => limits::run(&options),
     };
     match outcome {
         Ok(code) => code,

@@ -1,7 +1,7 @@
 //! Builds and runs `tests/oracle`, which links ggml and llama.cpp.
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
@@ -22,29 +22,102 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let oracle = build(if options.vulkan { Build::Vulkan } else { Build::Native })?;
+    if options.arguments.is_empty() {
+        return everything(&oracle);
+    }
+    process::run(Command::new(oracle).args(&options.arguments))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What llama.cpp is built for.
+#[derive(Clone, Copy)]
+pub(crate) enum Build {
+    /// All instructions of this machine.
+    Native,
+    /// The same, and GPUs.
+    Vulkan,
+    /// An instruction set that the machine may have more than.
+    Isa(Isa),
+}
+
+/// An instruction set to hold llama.cpp to, by the name that `run-model --isa` has for it.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Isa {
+    /// AVX2 with FMA and F16C
+    Avx2,
+    /// AVX2 with AVX-VNNI
+    AvxVnni,
+}
+
+impl Isa {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Isa::Avx2 => "avx2",
+            Isa::AvxVnni => "avx-vnni",
+        }
+    }
+
+    /// The bindings' build script takes from these what it asks of CMake.
+    fn rust_flags(self) -> &'static str {
+        match self {
+            Isa::Avx2 => "-Ctarget-cpu=x86-64-v3",
+            Isa::AvxVnni => "-Ctarget-cpu=x86-64-v3 -Ctarget-feature=+avxvnni",
+        }
+    }
+}
+
+impl Build {
+    /// In the cache, by version of the bindings, so that a fresh clone need not compile llama.cpp again. Each build has a
+    /// folder of its own, so that none replaces another.
+    fn target_folder(self) -> Result<PathBuf> {
+        let name = match self {
+            Build::Native => "target".to_owned(),
+            Build::Vulkan => "target-vulkan".to_owned(),
+            Build::Isa(isa) => format!("target-{}", isa.name()),
+        };
+        Ok(folders::cache()?.join(format!("oracle-{}", version()?)).join(name))
+    }
+}
+
+/// Builds the oracle, and returns the program's path.
+pub(crate) fn build(build: Build) -> Result<PathBuf> {
     for (program, version) in [("cmake", "--version"), ("c++", "--version")] {
         if !process::available(program, &[version]) {
             bail!("needs {program} to build llama.cpp: install it (on Debian: apt-get install cmake libclang-dev g++)");
         }
     }
     let folder = folders::checkout().join("tests/oracle");
-    if options.vulkan {
-        needs_for_vulkan(&folder)?;
-    }
-    let target = target_folder(options.vulkan)?;
+    let target = build.target_folder()?;
     // Cargo reads the oracle's own settings (instruction set) only when it starts in the oracle's folder.
-    let mut build = process::cargo();
-    build.current_dir(&folder).args(["build", "--release", "--target-dir"]).arg(&target);
-    if options.vulkan {
-        build.args(["--features", "vulkan"]);
+    let mut command = process::cargo();
+    command.current_dir(&folder).args(["build", "--release", "--target-dir"]).arg(&target);
+    match build {
+        Build::Native => {}
+        Build::Vulkan => {
+            needs_for_vulkan(&folder)?;
+            command.args(["--features", "vulkan"]);
+        }
+        Build::Isa(_) if cfg!(not(target_arch = "x86_64")) => bail!("`--isa` names instruction sets of x86-64"),
+        Build::Isa(isa) => {
+            // These take the place of the flags in the oracle's settings.
+            command.env("RUSTFLAGS", isa.rust_flags());
+        }
     }
-    process::run(&mut build)?;
-    let oracle = target.join("release").join(format!("oracle{}", env::consts::EXE_SUFFIX));
-    if options.arguments.is_empty() {
-        return everything(&oracle);
-    }
-    process::run(Command::new(oracle).args(&options.arguments))?;
-    Ok(ExitCode::SUCCESS)
+    process::run(&mut command)?;
+    Ok(target.join("release").join(format!("oracle{}", env::consts::EXE_SUFFIX)))
+}
+
+/// The version of the crate that llama.cpp comes with.
+pub(crate) fn version() -> Result<String> {
+    let path = folders::checkout().join("tests/oracle/Cargo.toml");
+    let manifest = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let version = manifest
+        .lines()
+        .find(|line| line.starts_with("llama-cpp-sys-2"))
+        .and_then(|line| line.split('"').nth(1))
+        .with_context(|| format!("no version of llama-cpp-sys-2 in {}", path.display()))?;
+    Ok(version.trim_start_matches('=').to_owned())
 }
 
 /// Looks where CMake will: in `$VULKAN_SDK`, then where the system has it.
@@ -104,17 +177,3 @@ fn everything(oracle: &Path) -> Result<ExitCode> {
 }
 
 const TEXT: &str = "constitution.lf.txt";
-
-/// In the cache, by version of the bindings, so that a fresh clone need not compile llama.cpp again. The Vulkan build has a
-/// folder of its own, so that neither replaces the other.
-fn target_folder(vulkan: bool) -> Result<PathBuf> {
-    let path = folders::checkout().join("tests/oracle/Cargo.toml");
-    let manifest = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let version = manifest
-        .lines()
-        .find(|line| line.starts_with("llama-cpp-sys-2"))
-        .and_then(|line| line.split('"').nth(1))
-        .with_context(|| format!("no version of llama-cpp-sys-2 in {}", path.display()))?;
-    let folder = format!("oracle-{}", version.trim_start_matches('='));
-    Ok(folders::cache()?.join(folder).join(if vulkan { "target-vulkan" } else { "target" }))
-}

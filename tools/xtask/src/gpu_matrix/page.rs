@@ -6,7 +6,7 @@ use std::process::Command;
 
 use super::driver::Adapter;
 use super::tests::Outcome;
-use crate::{folders, process};
+use crate::{commit, process};
 
 /// A driver's line of the table.
 pub(super) struct Row {
@@ -25,16 +25,8 @@ impl Row {
 /// The whole page.
 pub(super) fn text(files: &[String], rows: &[Row]) -> Result<String> {
     let date = process::output(Command::new("date").args(["-u", "+%Y-%m-%d"]))?;
-    let git =
-        |arguments: &[&str]| process::output(Command::new("git").current_dir(folders::checkout()).args(arguments));
-    let changed = if git(&["status", "--porcelain", "--", ".", ":!docs/gpu-matrix.md"])?.is_empty() {
-        ""
-    } else {
-        " with changes"
-    };
-    let commit = git(&["rev-parse", "--short", "HEAD"])?;
-    let (date, commit) = (date.trim(), commit.trim());
-    Ok(format!("{INTRODUCTION}\nLast run: {date}, commit {commit}{changed}.\n\n{}{NOTES}", table(files, rows)))
+    let (date, commit) = (date.trim(), commit::describe(&["docs/gpu-matrix.md"])?);
+    Ok(format!("{INTRODUCTION}\nLast run: {date}, commit {commit}.\n\n{}{NOTES}", table(files, rows)))
 }
 
 fn table(files: &[String], rows: &[Row]) -> String {
