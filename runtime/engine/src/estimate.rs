@@ -86,7 +86,7 @@ impl<'a> Fit<'a> {
     fn placement(&self) -> Result<Placement, Error> {
         let config = exec_config(self.file, &self.options)?;
         let plan = self.file.model().plan();
-        Placement::choose(&self.devices, plan, &config, self.options.gpu_layers, self.gpu_budget())
+        Placement::first(&self.devices, plan, &config, self.options.gpu_layers)
     }
 }
 

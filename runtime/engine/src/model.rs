@@ -69,12 +69,11 @@ impl Model {
         let devices = open(&options, &file)?;
         let gpu_bandwidth = devices.card.as_ref().and_then(|card| card.bandwidth);
         let (plan, weights) = (file.model().plan(), file.model().weights());
-        let budget = devices.card.as_ref().and_then(|card| card.budget);
-        let placement = Placement::choose(&devices, plan, &config, options.gpu_layers, budget)?;
+        let placement = Placement::first(&devices, plan, &config, options.gpu_layers)?;
         read_through(&placement.backend.reads(plan, weights)?, &options)?;
 
         let pool = Arc::new(PagePool::new(&plan.kv_groups(), &config.kv.n_pages, config.kv.page_len));
-        let executor = Renewable::prepare(devices, plan, weights, config, options.gpu_layers)?;
+        let executor = Renewable::prepare(placement, devices, plan, weights, config, options.gpu_layers)?;
         let shared = Shared {
             runner: Runner::start(executor, Arc::clone(&pool))?,
             pool,

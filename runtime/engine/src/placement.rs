@@ -138,16 +138,22 @@ impl Placement {
         self.shares.iter().filter(|share| share.is_gpu == is_gpu).map(Share::total).sum()
     }
 
-    /// Makes a model ready. Where the GPU refuses, and there is a choice, it gets less: fewer layers, then none.
+    /// As [`Placement::choose`], with the budget of the GPU that is there.
+    pub(crate) fn first(devices: &Devices, plan: &Plan, config: &ExecConfig, wanted: GpuLayers) -> Result<Self, Error> {
+        Self::choose(devices, plan, config, wanted, devices.card.as_ref().and_then(|card| card.budget))
+    }
+
+    /// Makes a model ready where this says. Where the GPU refuses, and there is a choice, it gets less: fewer layers, then
+    /// none.
     pub(crate) fn prepare(
+        self,
         devices: &Devices,
         plan: &Arc<Plan>,
         weights: &[Bytes],
         config: &ExecConfig,
         wanted: GpuLayers,
     ) -> Result<(Self, Box<dyn Executor>), Error> {
-        let budget = devices.card.as_ref().and_then(|card| card.budget);
-        let mut placement = Self::choose(devices, plan, config, wanted, budget)?;
+        let mut placement = self;
         loop {
             let error = match placement.backend.prepare(plan, weights, config) {
                 Ok(executor) => return Ok((placement, executor)),
@@ -242,7 +248,8 @@ mod tests {
 
     fn prepare(devices: &Devices, wanted: GpuLayers) -> Result<Placement, Error> {
         let (plan, data, config) = model();
-        Placement::prepare(devices, &plan, &data, &config, wanted).map(|(placement, _)| placement)
+        let first = Placement::first(devices, &plan, &config, wanted)?;
+        first.prepare(devices, &plan, &data, &config, wanted).map(|(placement, _)| placement)
     }
 
     /// Bytes of a layer, and of the embedding or the output.

@@ -57,18 +57,19 @@ const COMES_BACK: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Renewable {
-    /// Makes a model ready: as much of it on the GPU as is wanted and fits.
+    /// Makes a model ready where `placement` says, or with less on the GPU.
     ///
     /// # Errors
     /// As [`Placement::prepare`].
     pub(crate) fn prepare(
+        placement: Placement,
         devices: Devices,
         plan: &Arc<Plan>,
         weights: &[Bytes],
         config: ExecConfig,
         wanted: GpuLayers,
     ) -> Result<Self, Error> {
-        let (placement, executor) = Placement::prepare(&devices, plan, weights, &config, wanted)?;
+        let (placement, executor) = placement.prepare(&devices, plan, weights, &config, wanted)?;
         let now = Mutex::new(RunsOn::new(&placement, executor.as_ref()));
         let mut renewable = Renewable {
             devices,
@@ -147,9 +148,7 @@ impl Renewable {
 
     /// Prepares what the budget allows, with patience where the GPU refuses that; after that, less.
     fn place_again(&self) -> Result<(Placement, Box<dyn Executor>), Error> {
-        let Devices { card, .. } = &self.devices;
-        let budget = card.as_ref().and_then(|card| card.budget);
-        let placement = Placement::choose(&self.devices, &self.plan, &self.config, GpuLayers::Auto, budget)?;
+        let placement = Placement::first(&self.devices, &self.plan, &self.config, GpuLayers::Auto)?;
         while placement.offload.is_some() && self.lost_at.elapsed() < COMES_BACK {
             match placement.backend.prepare(&self.plan, &self.weights, &self.config) {
                 Ok(executor) => return Ok((placement, executor)),
@@ -157,7 +156,7 @@ impl Renewable {
             }
             thread::sleep(PAUSE);
         }
-        Placement::prepare(&self.devices, &self.plan, &self.weights, &self.config, GpuLayers::Auto)
+        placement.prepare(&self.devices, &self.plan, &self.weights, &self.config, GpuLayers::Auto)
     }
 
     /// Allows the GPU so many bytes. Once a model runs it is more important that it goes on than where.
@@ -259,7 +258,9 @@ mod tests {
         let config = ExecConfig { kv, max_tokens: 4, max_outputs: 1 };
         let card = Card { backend: Arc::clone(gpu) as _, budget: None, is_wanted: true, bandwidth: None };
         let devices = Devices { host: Host::of(Reference::default()), card: Some(card) };
-        Renewable::prepare(devices, &Arc::new(p.finish().unwrap()), &weights, config, GpuLayers::All).unwrap()
+        let plan = Arc::new(p.finish().unwrap());
+        let placement = Placement::first(&devices, &plan, &config, GpuLayers::All).unwrap();
+        Renewable::prepare(placement, devices, &plan, &weights, config, GpuLayers::All).unwrap()
     }
 
     fn layers(renewable: &Renewable) -> usize {

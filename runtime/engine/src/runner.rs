@@ -394,6 +394,7 @@ mod tests {
 
     use super::*;
     use crate::devices::{Devices, Host};
+    use crate::placement::Placement;
 
     /// Gives each output the position of its token, as logits of a vocabulary of two.
     struct Echo;
@@ -434,7 +435,8 @@ mod tests {
         let config = ExecConfig { kv, max_tokens: 4, max_outputs: 2 };
         let plan = Arc::new(PlanBuilder::new().finish().unwrap());
         let devices = Devices { host: Host::of(Echo), card: None };
-        let executor = Renewable::prepare(devices, &plan, &[], config, GpuLayers::Auto).unwrap();
+        let placement = Placement::first(&devices, &plan, &config, GpuLayers::Auto).unwrap();
+        let executor = Renewable::prepare(placement, devices, &plan, &[], config, GpuLayers::Auto).unwrap();
         let pool = Arc::new(PagePool::new(&[], &[], 4));
         (Runner::start(executor, Arc::clone(&pool)).unwrap(), pool)
     }

@@ -70,12 +70,13 @@ impl Repack {
         if let Some(panels) = self.kept(plan, storages) {
             return Ok(Repacked { mapped: len, ..repacked(panels) });
         }
-        let work = Work { plan, storages, weights, pieces: pieces(plan.weights(), &places)?, repack: self, team };
         if len == 0 {
             return Ok(repacked(Bytes::new()));
         }
+        let pieces = pieces(plan.weights(), &places)?;
+        let work = Work { plan, storages, weights, pieces, repack: self, team };
         if let Some(cache) = &self.cache {
-            let (panels, keeping) = work.into_file(cache)?;
+            let (panels, keeping) = work.into_file(cache, &contents(plan.weights(), &places))?;
             return Ok(Repacked { mapped: len, keeping: Some(keeping), ..repacked(panels) });
         }
         Ok(Repacked { held: len, ..repacked(work.into_memory(len)?) })
@@ -110,7 +111,7 @@ impl Work<'_> {
         Ok(Bytes::from_owner(memory.make_read_only().map_err(|_| out_of_memory(len))?))
     }
 
-    fn into_file(mut self, cache: &PanelCache) -> Result<(Bytes, Keeping), Error> {
+    fn into_file(mut self, cache: &PanelCache, contents: &str) -> Result<(Bytes, Keeping), Error> {
         let failed = |error: io::Error| Error::Backend {
             backend: "cpu".into(),
             message: format!(
@@ -118,8 +119,7 @@ impl Work<'_> {
                 cache.folder.display()
             ),
         };
-        let (places, _) = self.storages.panels(self.plan);
-        let file = cache.begin(&contents(self.plan.weights(), &places)).map_err(failed)?;
+        let file = cache.begin(contents).map_err(failed)?;
         self.run(|weight, rows, to, panels| {
             panels.resize(to.len(), 0);
             repack(weight.format, rows, weight.cols, panels);
