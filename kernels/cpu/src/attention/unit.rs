@@ -152,13 +152,13 @@ impl<E: Element> Unit<'_, E> {
         scores: &mut [[f32; BLOCK]],
         regrouped: &mut [f32],
     ) -> Result<(), Error> {
-        let page_len = self.pages.page_len;
+        let page_len = self.pages.page_len();
         for group in (seen.start / GROUP * GROUP..seen.end).step_by(GROUP) {
             let out = &mut scores.as_flattened_mut()[group - block..];
             if self.pages.group_len() == GROUP {
                 let page = kv::page(self.table, group / page_len)?;
                 // SAFETY: nobody writes keys while attention runs.
-                let keys = unsafe { self.pages.keys(page, self.head, group % page_len / GROUP, 1) };
+                let keys = unsafe { self.pages.keys(page, self.head, group % page_len / GROUP) };
                 self.products(q, keys).run(s, out);
             } else {
                 self.regroup(group.max(seen.start)..seen.end.min(group + GROUP), regrouped)?;
@@ -177,11 +177,11 @@ impl<E: Element> Unit<'_, E> {
 
     /// Puts the keys at `positions`, all of one group, in the order of groups; other places keep what they hold.
     fn regroup(&self, positions: Range<usize>, keys: &mut [f32]) -> Result<(), Error> {
-        let page_len = self.pages.page_len;
+        let page_len = self.pages.page_len();
         for position in positions {
             let page = kv::page(self.table, position / page_len)?;
             // SAFETY: nobody writes keys while attention runs.
-            let key = unsafe { self.pages.keys(page, self.head, position % page_len, 1) };
+            let key = unsafe { self.pages.keys(page, self.head, position % page_len) };
             for (to, from) in keys.chunks_exact_mut(GROUP).zip(key) {
                 to[position % GROUP] = from.to_f32();
             }
@@ -213,7 +213,7 @@ impl<E: Element> Unit<'_, E> {
         weights: &[[f32; BLOCK]],
         acc: &mut [f32],
     ) -> Result<(), Error> {
-        let (head_dim, page_len) = (self.attention.shape.head_dim, self.pages.page_len);
+        let (head_dim, page_len) = (self.attention.shape.head_dim, self.pages.page_len());
         let mut position = seen.start;
         while position < seen.end {
             let n = (page_len - position % page_len).min(seen.end - position);

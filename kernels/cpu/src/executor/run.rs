@@ -12,7 +12,7 @@ use silhak_quant::dequantize;
 use super::buffer::Shared;
 use super::program::{Amount, Amounts, Elementwise, Matrix, Program, Slot, Step};
 use crate::attention::{self, Attention, Queries};
-use crate::kv::{self, KvStore, LayerView};
+use crate::kv::{KvStore, LayerView};
 use crate::team::Member;
 use crate::{ActivationWriter, Activations, Caps, LinearKernel, Output, gate, norm, rope};
 
@@ -250,17 +250,7 @@ impl Run<'_> {
         let table = self.batch.page_table(self.batch.sequences()[token], group);
         let position = self.batch.positions()[token] as usize;
         // SAFETY: the batch was checked to store each token in a place of its own, and a barrier keeps readers away.
-        unsafe {
-            match view {
-                LayerView::F16(pages) => {
-                    pages.write(kv::page(table, position / pages.page_len)?, position % pages.page_len, k, v);
-                }
-                LayerView::F32(pages) => {
-                    pages.write(kv::page(table, position / pages.page_len)?, position % pages.page_len, k, v);
-                }
-            }
-        }
-        Ok(())
+        unsafe { view.write(table, position, k, v) }
     }
 
     fn attention(
