@@ -55,7 +55,10 @@ impl ActivationLayout {
         match (self.order, self.format) {
             (Order::Rows, ActivationFormat::F32) => n * size_of::<f32>(),
             (Order::Rows, _) => n + n / BLOCK_LEN * size_of::<f32>() + n / SUM_LEN * size_of::<i16>(),
-            (Order::Quads | Order::Octs, _) => padded + padded / BLOCK_LEN * (size_of::<f32>() + 2 * size_of::<i16>()),
+            (Order::Quads | Order::Octs, _) => {
+                let of_block = size_of::<[f32; TOKENS]>() + size_of::<GroupSums>();
+                padded + padded / (BLOCK_LEN * TOKENS) * of_block
+            }
         }
     }
 
@@ -89,8 +92,8 @@ pub struct Activations {
     group_quads: Vec<[[i8; 4]; TOKENS]>,
     /// The scales of groups: `[n_groups, cols / BLOCK_LEN]`.
     group_scales: Vec<[f32; TOKENS]>,
-    /// The sums of groups, two for each block: `[n_groups, cols / BLOCK_LEN]`.
-    group_sums: Vec<[[i16; 2]; TOKENS]>,
+    /// The sums of groups: `[n_groups, cols / BLOCK_LEN]`.
+    group_sums: Vec<GroupSums>,
 }
 
 impl Activations {
@@ -168,7 +171,7 @@ impl Activations {
             sums: self.sums.as_mut_ptr(),
             group_quads: self.group_quads.as_mut_ptr().cast(),
             group_scales: self.group_scales.as_mut_ptr().cast(),
-            group_sums: self.group_sums.as_mut_ptr().cast(),
+            group_sums: self.group_sums.as_mut_ptr(),
             buffers: PhantomData,
         }
     }
@@ -229,8 +232,29 @@ pub(crate) struct TokenGroup<'a> {
     pub(crate) quads: &'a [[[i8; 4]; TOKENS]],
     /// One for each block.
     pub(crate) scales: &'a [[f32; TOKENS]],
-    /// The sums of the two halves of each block.
-    pub(crate) sums: &'a [[[i16; 2]; TOKENS]],
+    /// Those of each block.
+    pub(crate) sums: &'a [GroupSums],
+}
+
+/// What a block of a group's activations adds up to, token by token: what minima and zero points are multiplied by.
+#[repr(align(64))]
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct GroupSums {
+    /// The sums times the scales.
+    pub(crate) scaled: [f32; TOKENS],
+    /// The sums of the quants.
+    pub(crate) whole: [i32; TOKENS],
+    /// Of each half of the block: the sum of the quants whose columns are 0 or 1 modulo 4, and that of the others. They
+    /// stand as products do that are added up in 16 bits, two columns to a word.
+    pub(crate) words: [[[i16; 2]; 2]; TOKENS],
+}
+
+impl GroupSums {
+    /// The sums of the quants of both halves for token `t`.
+    #[inline(always)]
+    pub(crate) fn halves(&self, t: usize) -> [i16; 2] {
+        self.words[t].map(|[a, b]| a + b)
+    }
 }
 
 /// One token's activations in 8 bits.
@@ -257,7 +281,7 @@ pub struct ActivationWriter<'a> {
     sums: *mut i16,
     group_quads: *mut [i8; 4],
     group_scales: *mut f32,
-    group_sums: *mut [i16; 2],
+    group_sums: *mut GroupSums,
     buffers: PhantomData<&'a mut Activations>,
 }
 
@@ -345,15 +369,30 @@ impl ActivationWriter<'_> {
                         self.group_quads.add((start / 4 + i) * TOKENS + lane).write(quad);
                     }
                 }
-                for (i, &scale) in scales.iter().enumerate() {
-                    self.group_scales.add((start / BLOCK_LEN + i) * TOKENS + lane).write(scale);
-                }
-                for (i, &pair) in sums.as_chunks::<2>().0.iter().enumerate() {
-                    self.group_sums.add((start / BLOCK_LEN + i) * TOKENS + lane).write(pair);
+                for (i, (&scale, qs)) in scales.iter().zip(qs.as_chunks().0).enumerate() {
+                    let at = start / BLOCK_LEN + i;
+                    self.group_scales.add(at * TOKENS + lane).write(scale);
+                    let (sums, words) = (self.group_sums.add(at), words(qs));
+                    let whole = words.as_flattened().iter().map(|&sum| i32::from(sum)).sum::<i32>();
+                    (&raw mut (*sums).scaled[lane]).write(whole as f32 * scale);
+                    (&raw mut (*sums).whole[lane]).write(whole);
+                    (&raw mut (*sums).words[lane]).write(words);
                 }
             }
         }
     }
+}
+
+/// [`GroupSums::words`] of one token.
+fn words(qs: &[i8; BLOCK_LEN]) -> [[i16; 2]; 2] {
+    let mut words = [[0; 2]; 2];
+    for (words, qs) in words.iter_mut().zip(qs.as_chunks::<SUM_LEN>().0) {
+        for &[a, b, c, d] in qs.as_chunks().0 {
+            words[0] += i16::from(a) + i16::from(b);
+            words[1] += i16::from(c) + i16::from(d);
+        }
+    }
+    words
 }
 
 /// Makes `buffer` hold `n` items at least.

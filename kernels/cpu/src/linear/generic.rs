@@ -27,21 +27,18 @@ pub(super) fn integers<B: Integers>(
         for first in tokens.clone().step_by(TOKENS) {
             let n = TOKENS.min(tokens.end - first);
             let mut sums = [0.0; TOKENS];
-            let (mut quants, mut minima) = ([0; 256], [0; 16]);
             for (b, bytes) in row.chunks_exact(size_of::<B>()).enumerate() {
                 let block: B = bytemuck::pod_read_unaligned(bytes);
-                block.quants(&mut quants);
-                block.minima(&mut minima);
-                let (scale, offset) = (block.scale(), block.offset());
+                let parts = block.parts();
                 for (i, sum) in sums[..n].iter_mut().enumerate() {
                     let a = acts.row(first + i);
-                    for part in 0..B::LEN / 32 {
-                        let at = b * (B::LEN / 32) + part;
-                        let (quants, minima) = (&quants[32 * part..][..32], &minima[2 * part..][..2]);
+                    for p in 0..B::LEN / 32 {
+                        let at = b * (B::LEN / 32) + p;
+                        let (quants, minima) = (&parts.quants[32 * p..][..32], &parts.minima[2 * p..][..2]);
                         let (dot, min) = block_sums(quants, minima, &a.qs[32 * at..][..32], &a.sums[2 * at..][..2]);
-                        *sum = fused(dot as f32, scale * a.scales[at], *sum);
+                        *sum = fused(dot as f32, parts.scales[p] * a.scales[at], *sum);
                         if B::HAS_OFFSET {
-                            *sum = fused(min as f32, offset * a.scales[at], *sum);
+                            *sum = fused(parts.offsets[p], min as f32 * a.scales[at], *sum);
                         }
                     }
                 }

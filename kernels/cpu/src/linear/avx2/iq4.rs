@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use silhak_quant::blocks::IQ4_LEVELS;
 
-use super::legacy::{scales, side_by_side, signed_sums};
+use super::legacy::{scales, side_by_side, signed_pairs, signed_sums};
 use super::matvec::{Acts32, Acts256, Dot32, Dot256, Dots32, Dots256};
 use super::vectors::{bytes, four, half, load_16, load_acts, nibbles};
 
@@ -24,23 +24,19 @@ impl Dot256<136> for Iq4Xs {
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn dots(block: &[u8; 136], acts: Acts256<'_>) -> Dots256 {
-        let scales = xs_scales(bytes(block, 2), bytes(block, 4));
-        let low = four!(S => scaled_products::<S>(bytes(block, 8 + 16 * S), acts, scales));
-        let high = four!(S => scaled_products::<{ S + 4 }>(bytes(block, 8 + 16 * (S + 4)), acts, scales));
+        let low = four!(S => products::<S>(bytes(block, 8 + 16 * S), acts));
+        let high = four!(S => products::<{ S + 4 }>(bytes(block, 8 + 16 * (S + 4)), acts));
         let dots = _mm256_set_m128i(side_by_side(high), side_by_side(low));
-        Dots256 { dots, minima: _mm256_setzero_si256(), scales: half(bytes(block, 0)) }
+        let scales = _mm256_mul_ps(xs_scales(bytes(block, 2), bytes(block, 4)), half(bytes(block, 0)));
+        Dots256 { dots, minima: _mm256_setzero_si256(), scales, offsets: _mm256_setzero_ps() }
     }
 }
 
-/// The products of part `S` times its scale, in eight sums. Two products are at most 2 * 127 * 127, which fits 16 bits.
+/// The products of part `S`, in eight sums.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn scaled_products<const S: usize>(qs: &[u8; 16], acts: Acts256<'_>, scales: __m256i) -> __m256i {
-    let levels = levels(qs);
-    let acts = _mm256_sign_epi8(load_acts(acts.qs, S), levels);
-    let products = _mm256_maddubs_epi16(_mm256_abs_epi8(levels), acts);
-    let scale = _mm256_shuffle_epi8(scales, _mm256_set1_epi16((2 * S + 256 * (2 * S + 1)) as i16));
-    _mm256_madd_epi16(scale, products)
+fn products<const S: usize>(qs: &[u8; 16], acts: Acts256<'_>) -> __m256i {
+    signed_pairs(levels(qs), load_acts(acts.qs, S))
 }
 
 #[inline]
@@ -50,10 +46,10 @@ fn levels(qs: &[u8; 16]) -> __m256i {
     _mm256_shuffle_epi8(_mm256_set_m128i(table, table), nibbles(qs))
 }
 
-/// The eight 6-bit scales, less 32, in 16 bits, in both halves: their low 4 and high 2 bits are spread to a byte each.
+/// The eight 6-bit scales, less 32: their low 4 and high 2 bits are spread to a byte each.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn xs_scales(high: &[u8; 2], low: &[u8; 4]) -> __m256i {
+fn xs_scales(high: &[u8; 2], low: &[u8; 4]) -> __m256 {
     let low = u64::from(u32::from_le_bytes(*low));
     let low = (low | (low << 16)) & 0x0000_ffff_0000_ffff;
     let low = (low | (low << 8)) & 0x00ff_00ff_00ff_00ff;
@@ -62,7 +58,6 @@ fn xs_scales(high: &[u8; 2], low: &[u8; 4]) -> __m256i {
     let high = (high | (high << 24)) & 0x0000_00ff_0000_00ff;
     let high = (high | (high << 12)) & 0x000f_000f_000f_000f;
     let high = (high | (high << 6)) & 0x0303_0303_0303_0303;
-    let scales = _mm_cvtepu8_epi16(_mm_cvtsi64_si128((low | (high << 4)).cast_signed()));
-    let scales = _mm_sub_epi16(scales, _mm_set1_epi16(32));
-    _mm256_set_m128i(scales, scales)
+    let scales = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128((low | (high << 4)).cast_signed()));
+    _mm256_cvtepi32_ps(_mm256_sub_epi32(scales, _mm256_set1_epi32(32)))
 }

@@ -1,8 +1,8 @@
 //! Blocks of 256 with two levels of scales: Q2_K to Q6_K.
 //!
-//! Four parts of 32 are multiplied before anything is added up across lanes, as in [`super::legacy`]. The integer scale
-//! of a part, or those of its two halves, go into the `vpmaddwd` that widens the sums anyway. Zero points and minima meet
-//! the activations' sums in one more `vpmaddwd` for the whole block.
+//! Four parts of 32 are multiplied before anything is added up across lanes, as in [`super::legacy`]. The integer scales
+//! of a part's two halves go into the `vpmaddwd` that widens the sums anyway. Their zero points and minima meet the
+//! activations' sums in one more `vpmaddwd` for the whole block.
 
 use std::arch::x86_64::*;
 
@@ -21,14 +21,15 @@ impl Dot256<144> for Q4K {
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn dots(block: &[u8; 144], acts: Acts256<'_>) -> Dots256 {
-        let (scales, minima) = scales_minima(bytes(block, 4));
+        let (scales, offsets) = scales_offsets(bytes(block, 0), bytes(block, 4));
+        let ones = _mm256_set1_epi16(1);
         let pair = |qs| [low_bits(qs), low_bits(_mm256_srli_epi16::<4>(qs))];
         let quants = four!(C => pair(load_32(bytes(block, 16 + 32 * C))));
         let dots = _mm256_set_m128i(
-            small_parts::<1>([quants[2][0], quants[2][1], quants[3][0], quants[3][1]], acts, scales),
-            small_parts::<0>([quants[0][0], quants[0][1], quants[1][0], quants[1][1]], acts, scales),
+            small_parts::<1>([quants[2][0], quants[2][1], quants[3][0], quants[3][1]], acts, ones),
+            small_parts::<0>([quants[0][0], quants[0][1], quants[1][0], quants[1][1]], acts, ones),
         );
-        Dots256 { dots, minima: _mm256_madd_epi16(minima, load_sums(acts.sums)), scales: two_halves(bytes(block, 0)) }
+        Dots256 { dots, minima: _mm256_setzero_si256(), scales, offsets }
     }
 }
 
@@ -38,7 +39,8 @@ impl Dot256<176> for Q5K {
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn dots(block: &[u8; 176], acts: Acts256<'_>) -> Dots256 {
-        let (scales, minima) = scales_minima(bytes(block, 4));
+        let (scales, offsets) = scales_offsets(bytes(block, 0), bytes(block, 4));
+        let ones = _mm256_set1_epi16(1);
         let qh = load_32(bytes(block, 16));
         let low = |qs| [low_bits(qs), low_bits(_mm256_srli_epi16::<4>(qs))];
         let quants = four!(C => {
@@ -46,14 +48,16 @@ impl Dot256<176> for Q5K {
             [_mm256_or_si256(a, bit::<4>(qh, 2 * C)), _mm256_or_si256(b, bit::<4>(qh, 2 * C + 1))]
         });
         let dots = _mm256_set_m128i(
-            small_parts::<1>([quants[2][0], quants[2][1], quants[3][0], quants[3][1]], acts, scales),
-            small_parts::<0>([quants[0][0], quants[0][1], quants[1][0], quants[1][1]], acts, scales),
+            small_parts::<1>([quants[2][0], quants[2][1], quants[3][0], quants[3][1]], acts, ones),
+            small_parts::<0>([quants[0][0], quants[0][1], quants[1][0], quants[1][1]], acts, ones),
         );
-        Dots256 { dots, minima: _mm256_madd_epi16(minima, load_sums(acts.sums)), scales: two_halves(bytes(block, 0)) }
+        Dots256 { dots, minima: _mm256_setzero_si256(), scales, offsets }
     }
 }
 
 impl Dot256<210> for Q6K {
+    const IS_SPLIT: bool = true;
+
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn dots(block: &[u8; 210], acts: Acts256<'_>) -> Dots256 {
@@ -65,11 +69,13 @@ impl Dot256<210> for Q6K {
         );
         let zero = _mm256_madd_epi16(_mm256_cvtepi8_epi16(scales), load_sums(acts.sums));
         let dots = _mm256_sub_epi32(dots, _mm256_slli_epi32::<5>(zero));
-        Dots256 { dots, minima: _mm256_setzero_si256(), scales: half(bytes(block, 208)) }
+        Dots256 { dots, minima: _mm256_setzero_si256(), scales: half(bytes(block, 208)), offsets: _mm256_setzero_ps() }
     }
 }
 
 impl Dot256<110> for Q3K {
+    const IS_SPLIT: bool = true;
+
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
     unsafe fn dots(block: &[u8; 110], acts: Acts256<'_>) -> Dots256 {
@@ -83,12 +89,13 @@ impl Dot256<110> for Q3K {
         let dots = _mm256_set_m128i(small_parts::<1>(quants(1), acts, pairs), small_parts::<0>(quants(0), acts, pairs));
         let zero = _mm256_madd_epi16(_mm256_cvtepi8_epi16(scales), load_sums(acts.sums));
         let dots = _mm256_sub_epi32(dots, _mm256_slli_epi32::<2>(zero));
-        Dots256 { dots, minima: _mm256_setzero_si256(), scales: half(bytes(block, 108)) }
+        Dots256 { dots, minima: _mm256_setzero_si256(), scales: half(bytes(block, 108)), offsets: _mm256_setzero_ps() }
     }
 }
 
 impl Dot256<84> for Q2K {
     const HAS_OFFSET: bool = true;
+    const IS_SPLIT: bool = true;
 
     #[inline]
     #[target_feature(enable = "avx2,fma,f16c")]
@@ -101,7 +108,8 @@ impl Dot256<84> for Q2K {
             small_parts::<0>(two_bits(load_32(bytes(block, 16))), acts, scales),
         );
         let minima = _mm256_madd_epi16(_mm256_cvtepi8_epi16(minima), load_sums(acts.sums));
-        Dots256 { dots, minima, scales: two_halves(bytes(block, 80)) }
+        let [scales, offsets] = two_halves(bytes(block, 80));
+        Dots256 { dots, minima, scales, offsets }
     }
 }
 
@@ -195,11 +203,11 @@ fn bit<const TO: usize>(bytes: __m256i, from: usize) -> __m256i {
     }
 }
 
-/// The eight 6-bit scales (in 16 bits, in both halves) and minima (in 16 bits, each twice) of Q4_K and Q5_K, decoded four
-/// at a time as the table at [`silhak_quant::blocks::BlockQ4K`] lays them out.
+/// The scales and offsets of the eight parts of Q4_K and Q5_K: two half floats times 6-bit integers, decoded four at a
+/// time as the table at [`silhak_quant::blocks::BlockQ4K`] lays them out.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn scales_minima(packed: &[u8; 12]) -> (__m256i, __m256i) {
+fn scales_offsets(halves: &[u8; 4], packed: &[u8; 12]) -> (__m256, __m256) {
     let a = u32::from_le_bytes(*bytes(packed, 0));
     let b = u32::from_le_bytes(*bytes(packed, 4));
     let c = u32::from_le_bytes(*bytes(packed, 8));
@@ -207,10 +215,9 @@ fn scales_minima(packed: &[u8; 12]) -> (__m256i, __m256i) {
     let high = |x: u32, top: u32| u64::from((x & 0x0f0f_0f0f) | ((top >> 2) & 0x3030_3030)) << 32;
     let scales = u64::from(low(a)) | high(c, a);
     let minima = u64::from(low(b)) | high(c >> 4, b);
-    let widen = |x: u64| _mm_cvtepu8_epi16(_mm_cvtsi64_si128(x.cast_signed()));
-    let (scales, minima) = (widen(scales), widen(minima));
-    let minima = _mm256_set_m128i(_mm_unpackhi_epi16(minima, minima), _mm_unpacklo_epi16(minima, minima));
-    (_mm256_set_m128i(scales, scales), minima)
+    let floats = |x: u64| _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128(x.cast_signed())));
+    let [scale, offset] = two_halves(halves);
+    (_mm256_mul_ps(floats(scales), scale), _mm256_mul_ps(floats(minima), offset))
 }
 
 /// The sixteen 6-bit scales of Q3_K, less 32, decoded eight at a time as

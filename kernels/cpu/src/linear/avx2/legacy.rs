@@ -127,7 +127,7 @@ pub(super) fn side_by_side([a, b, c, d]: [__m256i; 4]) -> __m128i {
 /// products are at most 2 * 128 * 127, which fits 16 bits.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn signed_pairs(quants: __m256i, acts: __m256i) -> __m256i {
+pub(super) fn signed_pairs(quants: __m256i, acts: __m256i) -> __m256i {
     let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(quants), _mm256_sign_epi8(acts, quants));
     _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))
 }

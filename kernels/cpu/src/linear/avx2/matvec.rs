@@ -26,10 +26,12 @@ pub(super) struct Dots32 {
 pub(super) struct Dots256 {
     /// The integer sums of the parts.
     pub(super) dots: __m256i,
-    /// The integer sums of the parts' minima.
+    /// Where parts have two minima, the integer sums of these.
     pub(super) minima: __m256i,
-    /// The scale of the dots, and that of the minima, which are subtracted, in the two lowest lanes.
-    pub(super) scales: __m128,
+    /// The parts' scales.
+    pub(super) scales: __m256,
+    /// What is multiplied by the minima's sums, or else by the activations', and subtracted.
+    pub(super) offsets: __m256,
 }
 
 /// Four blocks of 32 activations.
@@ -64,6 +66,8 @@ pub(super) trait Dot32<const BYTES: usize> {
 pub(super) trait Dot256<const BYTES: usize> {
     /// Whether the format has minima.
     const HAS_OFFSET: bool = false;
+    /// Whether the halves of a part have integer scales and minima of their own; parts then share the float ones.
+    const IS_SPLIT: bool = false;
 
     /// Multiplies a block with its activations.
     ///
@@ -159,8 +163,8 @@ fn add_32<const BYTES: usize, D: Dot32<BYTES>>(mut sum: __m128, rows: [Dots32; S
         let dots = _mm_cvtepi32_ps(_mm_castps_si128(dots[b]));
         sum = _mm_fmadd_ps(dots, _mm_mul_ps(scales[b], act_scale), sum);
         if D::HAS_OFFSET {
-            let act_sum = _mm_set1_ps(f32::from(acts.sums[2 * b] + acts.sums[2 * b + 1]));
-            sum = _mm_fmadd_ps(act_sum, _mm_mul_ps(offsets[b], act_scale), sum);
+            let act_sum = f32::from(acts.sums[2 * b] + acts.sums[2 * b + 1]);
+            sum = _mm_fmadd_ps(offsets[b], _mm_set1_ps(act_sum * acts.scales[b]), sum);
         }
     }
     sum
@@ -174,19 +178,23 @@ fn add_256<const BYTES: usize, D: Dot256<BYTES>>(
     rows: [Dots256; STREAMS],
     acts: Acts256<'_>,
 ) -> __m128 {
-    let first = _mm_unpacklo_ps(rows[0].scales, rows[1].scales);
-    let second = _mm_unpacklo_ps(rows[2].scales, rows[3].scales);
-    let (scales, offsets) = (_mm_movelh_ps(first, second), _mm_movehl_ps(second, first));
-    let dots = part_columns(four!(S => rows[S].dots));
-    let minima = part_columns(four!(S => rows[S].minima));
+    let dots = integer_columns(four!(S => rows[S].dots));
+    let minima = integer_columns(four!(S => rows[S].minima));
+    let scales = factor_columns::<BYTES, D>(four!(S => rows[S].scales));
+    let offsets = factor_columns::<BYTES, D>(four!(S => rows[S].offsets));
     macro_rules! part {
         ($part:literal, $half:literal) => {
+            let of_part = |columns: [__m256; 4]| _mm256_extractf128_ps::<$half>(columns[$part % 4]);
             let act_scale = _mm_set1_ps(acts.scales[$part]);
-            let dot = _mm256_extractf128_ps::<$half>(dots[$part % 4]);
-            sum = _mm_fmadd_ps(dot, _mm_mul_ps(scales, act_scale), sum);
+            sum = _mm_fmadd_ps(of_part(dots), _mm_mul_ps(of_part(scales), act_scale), sum);
             if D::HAS_OFFSET {
-                let minimum = _mm256_extractf128_ps::<$half>(minima[$part % 4]);
-                sum = _mm_fnmadd_ps(minimum, _mm_mul_ps(offsets, act_scale), sum);
+                let minimum = if D::IS_SPLIT {
+                    _mm_mul_ps(of_part(minima), act_scale)
+                } else {
+                    let act_sum = f32::from(acts.sums[2 * $part] + acts.sums[2 * $part + 1]);
+                    _mm_set1_ps(act_sum * acts.scales[$part])
+                };
+                sum = _mm_fnmadd_ps(of_part(offsets), minimum, sum);
             }
         };
     }
@@ -201,20 +209,38 @@ fn add_256<const BYTES: usize, D: Dot256<BYTES>>(
     sum
 }
 
-/// Eight parts of four rows as floats: the four rows of part `c` in the lower half of result `c`, of part `c + 4` in the
-/// upper.
+/// Eight parts of four rows: the four rows of part `c` in the lower half of result `c`, of part `c + 4` in the upper.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-fn part_columns(rows: [__m256i; 4]) -> [__m256; 4] {
-    let [a, b, c, d] = rows;
-    let (ab, cd) = (_mm256_unpacklo_epi32(a, b), _mm256_unpacklo_epi32(c, d));
-    let (ab_high, cd_high) = (_mm256_unpackhi_epi32(a, b), _mm256_unpackhi_epi32(c, d));
+fn part_columns([a, b, c, d]: [__m256; 4]) -> [__m256; 4] {
+    let pairs = |a, b| [_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b)].map(|x| _mm256_castps_pd(x));
+    let ([ab, ab_high], [cd, cd_high]) = (pairs(a, b), pairs(c, d));
     [
-        _mm256_cvtepi32_ps(_mm256_unpacklo_epi64(ab, cd)),
-        _mm256_cvtepi32_ps(_mm256_unpackhi_epi64(ab, cd)),
-        _mm256_cvtepi32_ps(_mm256_unpacklo_epi64(ab_high, cd_high)),
-        _mm256_cvtepi32_ps(_mm256_unpackhi_epi64(ab_high, cd_high)),
+        _mm256_castpd_ps(_mm256_unpacklo_pd(ab, cd)),
+        _mm256_castpd_ps(_mm256_unpackhi_pd(ab, cd)),
+        _mm256_castpd_ps(_mm256_unpacklo_pd(ab_high, cd_high)),
+        _mm256_castpd_ps(_mm256_unpackhi_pd(ab_high, cd_high)),
     ]
+}
+
+/// [`part_columns`] of integers, as floats.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn integer_columns(rows: [__m256i; 4]) -> [__m256; 4] {
+    let columns = part_columns(four!(S => _mm256_castsi256_ps(rows[S])));
+    four!(C => _mm256_cvtepi32_ps(_mm256_castps_si256(columns[C])))
+}
+
+/// [`part_columns`] of factors, which are the same for all parts if the format is split.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn factor_columns<const BYTES: usize, D: Dot256<BYTES>>(rows: [__m256; 4]) -> [__m256; 4] {
+    if !D::IS_SPLIT {
+        return part_columns(rows);
+    }
+    let low = four!(S => _mm256_castps256_ps128(rows[S]));
+    let column = _mm_movelh_ps(_mm_unpacklo_ps(low[0], low[1]), _mm_unpacklo_ps(low[2], low[3]));
+    [_mm256_set_m128(column, column); 4]
 }
 
 /// Rows of four lanes as columns: lane `r` of result `c` is lane `c` of row `r`.

@@ -52,18 +52,19 @@ pub(super) fn nibbles(bytes: &[u8; 16]) -> __m256i {
     _mm256_and_si256(shifted, _mm256_set1_epi8(15))
 }
 
-/// Two half floats, as float32 in the two lowest lanes.
+/// Two half floats, each as float32 in all lanes.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn two_halves(bytes: &[u8; 4]) -> __m128 {
-    _mm_cvtph_ps(_mm_cvtsi32_si128(i32::from_le_bytes(*bytes)))
+pub(super) fn two_halves(bytes: &[u8; 4]) -> [__m256; 2] {
+    let both = _mm_cvtph_ps(_mm_cvtsi32_si128(i32::from_le_bytes(*bytes)));
+    [_mm256_broadcastss_ps(both), _mm256_broadcastss_ps(_mm_movehdup_ps(both))]
 }
 
-/// A half float, in the lowest lane.
+/// A half float, as float32 in all lanes.
 #[inline]
 #[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn half(bytes: &[u8; 2]) -> __m128 {
-    _mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(u16::from_le_bytes(*bytes))))
+pub(super) fn half(bytes: &[u8; 2]) -> __m256 {
+    _mm256_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(i32::from(u16::from_le_bytes(*bytes)))))
 }
 
 /// The two halves added up.

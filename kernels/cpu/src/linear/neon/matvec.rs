@@ -92,7 +92,7 @@ pub(super) fn blocks_of_32<const BYTES: usize, D: Dot32<BYTES>>(
                 }
                 sum = vfmaq_f32(sum, vcvtq_f32_s32(dots), vmulq_n_f32(halves(blocks, 0), act_scale));
                 if D::HAS_OFFSET {
-                    sum = vfmaq_n_f32(sum, vmulq_n_f32(halves(blocks, 2), act_scale), act_sum as f32);
+                    sum = vfmaq_n_f32(sum, halves(blocks, 2), act_sum as f32 * act_scale);
                 }
             }
             sum
@@ -135,11 +135,13 @@ pub(super) fn blocks_of_256<const BYTES: usize, D: Dot256<BYTES>>(
                         let quants = four!(S => unsafe { D::quants(blocks[S], $part) });
                         let acts = [load_acts(qs, 2 * $part), load_acts(qs, 2 * $part + 1)];
                         let act_sums = [i32::from(sums[2 * $part]), i32::from(sums[2 * $part + 1])];
-                        let dots = scaled_dots::<BYTES, D>(quants, acts, act_sums, &scales, $part);
-                        sum = vfmaq_f32(sum, vcvtq_f32_s32(dots), vmulq_n_f32(scale, act_scales[$part]));
+                        let dots = vcvtq_f32_s32(dots::<BYTES, D>(quants, acts, act_sums, &scales, $part));
+                        let scale = of_part::<BYTES, D>(scale, &scales, $part);
+                        sum = vfmaq_f32(sum, dots, vmulq_n_f32(scale, act_scales[$part]));
                         if D::OFFSET_AT.is_some() {
-                            let dots = minimum_dots::<BYTES, D>(act_sums, &minima, $part);
-                            sum = vfmsq_f32(sum, vcvtq_f32_s32(dots), vmulq_n_f32(offset, act_scales[$part]));
+                            let offset = of_part::<BYTES, D>(offset, &minima, $part);
+                            let sums = minimum_dots::<BYTES, D>(act_sums, &minima, $part);
+                            sum = vfmsq_f32(sum, offset, vmulq_n_f32(vcvtq_f32_s32(sums), act_scales[$part]));
                         }
                         if D::SCALE_LEN == 16 {
                             // These formats fill the registers with one part.
@@ -161,10 +163,21 @@ pub(super) fn blocks_of_256<const BYTES: usize, D: Dot256<BYTES>>(
     }
 }
 
-/// The products of a part of four rows, times their integer scales.
+/// The factor of a part of four rows, given the blocks' and the integers of the parts.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
-fn scaled_dots<const BYTES: usize, D: Dot256<BYTES>>(
+fn of_part<const BYTES: usize, D: Dot256<BYTES>>(
+    of_block: float32x4_t,
+    integers: &[int8x16_t; 4],
+    part: usize,
+) -> float32x4_t {
+    if D::SCALE_LEN == 32 { vmulq_f32(of_block, vcvtq_f32_s32(column(integers, part))) } else { of_block }
+}
+
+/// The products of a part of four rows; where its halves have integer scales of their own, times these.
+#[inline]
+#[target_feature(enable = "neon,dotprod")]
+fn dots<const BYTES: usize, D: Dot256<BYTES>>(
     quants: [[int8x16_t; 2]; STREAMS],
     acts: [int8x16_t; 2],
     act_sums: [i32; 2],
@@ -178,7 +191,7 @@ fn scaled_dots<const BYTES: usize, D: Dot256<BYTES>>(
     };
     if D::SCALE_LEN == 32 {
         let dots = lane_sums(four!(S => dot(dot(zero, quants[S][0], acts[0]), quants[S][1], acts[1])));
-        vmulq_s32(less(dots, act_sums[0] + act_sums[1]), column(scales, part))
+        less(dots, act_sums[0] + act_sums[1])
     } else {
         let first = less(lane_sums(four!(S => dot(zero, quants[S][0], acts[0]))), act_sums[0]);
         let second = less(lane_sums(four!(S => dot(zero, quants[S][1], acts[1]))), act_sums[1]);
@@ -186,7 +199,7 @@ fn scaled_dots<const BYTES: usize, D: Dot256<BYTES>>(
     }
 }
 
-/// The minima of a part of four rows times the sums of the activations.
+/// The sums of a part's activations; where its halves have minima of their own, times these.
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
 fn minimum_dots<const BYTES: usize, D: Dot256<BYTES>>(
@@ -195,7 +208,7 @@ fn minimum_dots<const BYTES: usize, D: Dot256<BYTES>>(
     part: usize,
 ) -> int32x4_t {
     if D::SCALE_LEN == 32 {
-        vmulq_n_s32(column(minima, part), act_sums[0] + act_sums[1])
+        vdupq_n_s32(act_sums[0] + act_sums[1])
     } else {
         let first = vmulq_n_s32(column(minima, 2 * part), act_sums[0]);
         vmlaq_n_s32(first, column(minima, 2 * part + 1), act_sums[1])

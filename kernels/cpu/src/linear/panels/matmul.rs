@@ -6,10 +6,10 @@
 
 use std::ops::Range;
 
-use super::bytes_of_format;
 use super::formats::{InLanes, Lines};
-use super::lanes::{Lanes, Quad};
+use super::lanes::Lanes;
 use super::layout::{Cut, ROWS};
+use super::{array, bytes_of_format};
 use crate::linear::activations::{Activations, TOKENS, TokenGroup};
 use crate::linear::output::Output;
 use crate::policy::Storage;
@@ -18,8 +18,12 @@ use crate::policy::Storage;
 const COLS: usize = 512;
 /// Most rows of a tile.
 const TILE_ROWS: usize = 64;
-/// Tokens for which running sums are kept, so many that unpacking the weights is a small part of the work.
+/// Tokens that pass over a tile in one go: so many that unpacking the weights is a small part of the work, so few that
+/// their activations stay in the second-level cache while all tiles pass by.
+const MIN_TOKENS: usize = 64;
 const MAX_TOKENS: usize = 512;
+/// What activations may take of a second-level cache.
+const CACHED_BYTES: usize = 512 << 10;
 
 /// Weights that tiles are made of.
 #[derive(Clone, Copy)]
@@ -58,26 +62,19 @@ pub(super) fn matmul<L: Lanes, B: InLanes, const V: usize>(
     tokens: Range<usize>,
     out: &mut Output<'_>,
 ) {
-    let (n_blocks, tile_blocks, tile_rows) = (cols / B::LEN, COLS / B::LEN, V * L::N);
+    let tile_rows = V * L::N;
     let mut tile = Tile::new();
     let mut sums = [0.0; TILE_ROWS * MAX_TOKENS];
+    let step = (CACHED_BYTES / cols).clamp(MIN_TOKENS, MAX_TOKENS) / TOKENS;
     // Groups of tokens are those of the activations, whatever part of them this call computes.
     let groups = tokens.start / TOKENS..tokens.end.div_ceil(TOKENS);
-    for first_row in (0..out.n_rows()).step_by(tile_rows) {
-        let n_panels = (out.n_rows() - first_row).min(tile_rows).div_ceil(ROWS);
-        for first in groups.clone().step_by(MAX_TOKENS / TOKENS) {
-            let groups = first..groups.end.min(first + MAX_TOKENS / TOKENS);
-            let sums = &mut sums[..groups.len() * TOKENS * tile_rows];
-            sums.fill(0.0);
-            for first_block in (0..n_blocks).step_by(tile_blocks) {
-                let blocks = first_block..n_blocks.min(first_block + tile_blocks);
-                for p in 0..n_panels {
-                    tile.unpack::<L, B, V>(l, source, first_row / ROWS + p, p, blocks.clone());
-                }
-                for (sums, group) in sums.chunks_exact_mut(TOKENS * tile_rows).zip(groups.clone()) {
-                    tile.multiply::<L, B, V>(l, &acts.group(group), blocks.clone(), sums);
-                }
-            }
+    for first in groups.clone().step_by(step) {
+        let groups = first..groups.end.min(first + step);
+        let sums = &mut sums[..groups.len() * TOKENS * tile_rows];
+        for first_row in (0..out.n_rows()).step_by(tile_rows) {
+            let n_panels = (out.n_rows() - first_row).min(tile_rows).div_ceil(ROWS);
+            let panels = first_row / ROWS..first_row / ROWS + n_panels;
+            tile.rows::<L, B, V>(l, source, panels, groups.clone().map(|group| acts.group(group)), sums);
             for (sums, t) in sums.chunks_exact(tile_rows).zip(groups.start * TOKENS..) {
                 if tokens.contains(&t) {
                     let out = &mut out.token(t - tokens.start)[first_row..];
@@ -94,21 +91,43 @@ pub(super) fn matmul<L: Lanes, B: InLanes, const V: usize>(
 struct Tile {
     /// For each four columns.
     bytes: [u8; TILE_ROWS * COLS],
-    /// For each integer scale.
-    scales: [u8; TILE_ROWS * COLS / 16 * 4],
     /// For each part of 32 columns.
-    minima: [u8; TILE_ROWS * COLS / 32 * 4],
-    /// For each block.
     factors: [f32; TILE_ROWS * COLS / 32],
-    /// For each block.
+    /// For each part, if the format has offsets.
     offsets: [f32; TILE_ROWS * COLS / 32],
+    /// For each half of a part, if the format is split.
+    scales: [u8; TILE_ROWS * COLS / 16 * 4],
+    /// For each part, if the format is split and has offsets.
+    minima: [u8; TILE_ROWS * COLS / 32 * 4],
     /// Blocks of a panel that had to be repacked.
     repacked: [u8; 2 * ROWS * COLS],
 }
 
 impl Tile {
     fn new() -> Self {
-        Tile { bytes: [0; _], scales: [0; _], minima: [0; _], factors: [0.0; _], offsets: [0.0; _], repacked: [0; _] }
+        Tile { bytes: [0; _], factors: [0.0; _], offsets: [0.0; _], scales: [0; _], minima: [0; _], repacked: [0; _] }
+    }
+
+    /// Some panels times some groups of tokens: `sums` are `[token][row]`.
+    #[inline(always)]
+    fn rows<'a, L: Lanes, B: InLanes, const V: usize>(
+        &mut self,
+        l: L,
+        source: Source<'_>,
+        panels: Range<usize>,
+        groups: impl Iterator<Item = TokenGroup<'a>> + Clone,
+        sums: &mut [f32],
+    ) {
+        sums.fill(0.0);
+        for first_block in (0..source.n_blocks).step_by(COLS / B::LEN) {
+            let blocks = first_block..source.n_blocks.min(first_block + COLS / B::LEN);
+            for (to, p) in panels.clone().enumerate() {
+                self.unpack::<L, B, V>(l, source, p, to, blocks.clone());
+            }
+            for (sums, group) in sums.chunks_exact_mut(TOKENS * V * L::N).zip(groups.clone()) {
+                self.multiply::<L, B, V>(l, &group, blocks.clone(), sums);
+            }
+        }
     }
 
     /// Unpacks `blocks` of panel `p` of the source, number `to` of the tile.
@@ -127,21 +146,23 @@ impl Tile {
             for i in 0..ROWS / L::N {
                 let v = to * (ROWS / L::N) + i;
                 let block = Lines::new::<B>(l, block, i);
-                l.store_floats(B::factors(block), &mut self.factors, V * b + v);
-                if B::HAS_OFFSET {
-                    l.store_floats(B::offsets(block), &mut self.offsets, V * b + v);
-                }
+                let factors = B::factors(block);
+                let offsets = if B::HAS_OFFSET { B::offsets(block) } else { factors };
                 for p in 0..parts {
                     let part = b * parts + p;
                     let bytes = B::bytes_of(block, p);
                     for k in 0..8 {
                         l.store(bytes[k], &mut self.bytes, V * (8 * part + k) + v);
                     }
-                    let n_scales = B::SCALE_LEN.map_or(0, |len| 32 / len);
-                    for i in 0..n_scales {
-                        l.store(B::scale_of(block, n_scales * p + i), &mut self.scales, V * (n_scales * part + i) + v);
-                    }
+                    l.store_floats(B::part_scales(block, factors, p), &mut self.factors, V * part + v);
                     if B::HAS_OFFSET {
+                        l.store_floats(B::part_offsets(block, offsets, p), &mut self.offsets, V * part + v);
+                    }
+                    if B::IS_SPLIT {
+                        for half in 0..2 {
+                            let scales = l.split_scales(B::scale_of(block, 2 * p + half));
+                            l.store(scales, &mut self.scales, V * (2 * part + half) + v);
+                        }
                         l.store(B::minima_of(block, p), &mut self.minima, V * part + v);
                     }
                 }
@@ -158,32 +179,35 @@ impl Tile {
         blocks: Range<usize>,
         sums: &mut [f32],
     ) {
-        let parts = B::LEN / 32;
-        for b in 0..blocks.len() {
-            for p in 0..parts {
-                let (part, act) = (b * parts + p, (blocks.start + b) * parts + p);
-                let dots = self.dots::<L, B, V>(l, acts, part, act);
-                for t in 0..TOKENS {
-                    let act_scale = l.splat_float(acts.scales[act][t]);
-                    let [low, high] = acts.sums[act][t];
-                    let pair = l.splat(i32::from(low) & 0xffff | i32::from(high) << 16);
-                    for v in 0..V {
-                        let factors = l.mul_float(l.load_floats(&self.factors, V * b + v), act_scale);
-                        let mut sum = l.load_floats(sums, V * t + v);
-                        sum = l.mul_add(l.float(dots[t][v]), factors, sum);
-                        if B::HAS_OFFSET {
-                            let minima = l.mul_halves(l.load(&self.minima, V * part + v), pair);
-                            let offsets = l.mul_float(l.load_floats(&self.offsets, V * b + v), act_scale);
-                            sum = l.mul_add(l.float(minima), offsets, sum);
-                        }
-                        l.store_floats(sum, sums, V * t + v);
+        let first_act = blocks.start * (B::LEN / 32);
+        for part in 0..blocks.len() * (B::LEN / 32) {
+            let (act_scales, act_sums) = (&acts.scales[first_act + part], &acts.sums[first_act + part]);
+            let dots = self.dots::<L, B, V>(l, acts, part, first_act + part);
+            for t in 0..TOKENS {
+                let act_scale = l.splat_float(act_scales[t]);
+                for v in 0..V {
+                    let factors = l.mul_float(l.load_floats(&self.factors, V * part + v), act_scale);
+                    let mut sum = l.load_floats(sums, V * t + v);
+                    sum = l.mul_add(dots[t][v], factors, sum);
+                    if B::HAS_OFFSET {
+                        let minima = if B::IS_SPLIT {
+                            let [low, high] = act_sums.halves(t);
+                            let halves = l.splat(i32::from(low) & 0xffff | i32::from(high) << 16);
+                            let minima = l.mul_halves(l.load(&self.minima, V * part + v), halves);
+                            l.mul_float(l.float(minima), act_scale)
+                        } else {
+                            l.splat_float(act_sums.scaled[t])
+                        };
+                        sum = l.mul_add(l.load_floats(&self.offsets, V * part + v), minima, sum);
                     }
+                    l.store_floats(sum, sums, V * t + v);
                 }
             }
         }
     }
 
-    /// The integer sums of part `part` of the tile and part `act` of the tokens.
+    /// The integer sums of part `part` of the tile and part `act` of the tokens, times integer scales if the format is
+    /// split.
     #[inline(always)]
     fn dots<L: Lanes, B: InLanes, const V: usize>(
         &self,
@@ -191,49 +215,19 @@ impl Tile {
         acts: &TokenGroup<'_>,
         part: usize,
         act: usize,
-    ) -> [[L::I; V]; TOKENS] {
+    ) -> [[L::F; V]; TOKENS] {
         let bytes = bytes_of_format::<B>();
-        let (weights, quads) = (&self.bytes[32 * V * L::N * part..][..32 * V * L::N], &acts.quads[8 * act..][..8]);
-        let (mut whole, mut low, mut high) = ([0; TOKENS], [0; TOKENS], [0; TOKENS]);
-        for t in 0..TOKENS {
-            (low[t], high[t]) = (i32::from(acts.sums[act][t][0]), i32::from(acts.sums[act][t][1]));
-            whole[t] = low[t] + high[t];
+        let (weights, sums) = (&self.bytes[32 * V * L::N * part..][..32 * V * L::N], &acts.sums[act]);
+        let quads = array(acts.quads, 8 * act);
+        if !B::IS_SPLIT {
+            return l.products(bytes, weights, quads, sums);
         }
-        match B::SCALE_LEN {
-            None => l.products::<V, 8>(bytes, weights, quad_array(quads), whole),
-            Some(32) => self.scaled::<L, V>(l, l.products::<V, 8>(bytes, weights, quad_array(quads), whole), part),
-            Some(_) => {
-                let first = l.products::<V, 4>(bytes, weights, quad_array(quads), low);
-                let mut dots = self.scaled::<L, V>(l, first, 2 * part);
-                let (weights, quads) = (&weights[16 * V * L::N..], quad_array(&quads[4..]));
-                let second = self.scaled::<L, V>(l, l.products::<V, 4>(bytes, weights, quads, high), 2 * part + 1);
-                for t in 0..TOKENS {
-                    for v in 0..V {
-                        dots[t][v] = l.add(dots[t][v], second[t][v]);
-                    }
-                }
-                dots
-            }
-        }
-    }
-
-    /// Sums times the integer scales number `at`.
-    #[inline(always)]
-    fn scaled<L: Lanes, const V: usize>(&self, l: L, mut dots: [[L::I; V]; TOKENS], at: usize) -> [[L::I; V]; TOKENS] {
-        for t in 0..TOKENS {
+        let mut scales = [[l.splat(0); V]; 2];
+        for half in 0..2 {
             for v in 0..V {
-                dots[t][v] = l.mul(dots[t][v], l.load(&self.scales, V * at + v));
+                scales[half][v] = l.load(&self.scales, V * (2 * part + half) + v);
             }
         }
-        dots
-    }
-}
-
-/// The first `K` quads.
-#[inline(always)]
-fn quad_array<const K: usize>(quads: &[Quad]) -> &[Quad; K] {
-    match quads.first_chunk() {
-        Some(quads) => quads,
-        None => panic!("{K} quads of {}", quads.len()),
+        l.split_products(bytes, weights, scales, quads, sums)
     }
 }

@@ -4,10 +4,10 @@
 
 use std::ops::Range;
 
-use super::bytes_of_format;
 use super::formats::{InLanes, Lines};
 use super::lanes::Lanes;
 use super::layout::ROWS;
+use super::{array, bytes_of_format};
 use crate::linear::activations::{Activations, QuantizedRow};
 use crate::linear::output::Output;
 
@@ -118,36 +118,31 @@ fn add_block<L: Lanes, B: InLanes, const T: usize>(
         prefetch(panel, i * parts + p, ROWS / L::N * parts);
         let part = b * parts + p;
         let weights = B::bytes_of(block, p);
-        let ([a, b, c, d, e, f, g, h], minima) = (weights, B::minima_of(block, p));
+        let [a, b, c, d, e, f, g, h] = weights;
+        let (factors, offsets) = (B::part_scales(block, factors, p), B::part_offsets(block, offsets, p));
         for t in 0..T {
             let qs: &[[i8; 4]; 8] = array(acts[t].qs.as_chunks::<4>().0, 8 * part);
-            let &[low, high] = array(acts[t].sums, 2 * part);
+            let (&[low, high], act_scale) = (array(acts[t].sums, 2 * part), acts[t].scales[part]);
             let sum = i32::from(low) + i32::from(high);
-            let dots = match B::SCALE_LEN {
-                None => l.dot(bytes, weights, qs, sum),
-                Some(32) => l.mul(l.dot(bytes, weights, qs, sum), B::scale_of(block, p)),
-                Some(_) => {
-                    let first = l.dot(bytes, [a, b, c, d], array(qs, 0), low.into());
-                    let second = l.dot(bytes, [e, f, g, h], array(qs, 4), high.into());
-                    let first = l.mul(first, B::scale_of(block, 2 * p));
-                    l.add(first, l.mul(second, B::scale_of(block, 2 * p + 1)))
-                }
+            let dots = if B::IS_SPLIT {
+                let first = l.dot(bytes, [a, b, c, d], array(qs, 0), low.into());
+                let second = l.dot(bytes, [e, f, g, h], array(qs, 4), high.into());
+                let first = l.mul(first, B::scale_of(block, 2 * p));
+                l.add(first, l.mul(second, B::scale_of(block, 2 * p + 1)))
+            } else {
+                l.dot(bytes, weights, qs, sum)
             };
-            let act_scale = l.splat_float(acts[t].scales[part]);
-            sums[t] = l.mul_add(l.float(dots), l.mul_float(factors, act_scale), sums[t]);
+            let splat_scale = l.splat_float(act_scale);
+            sums[t] = l.mul_add(l.float(dots), l.mul_float(factors, splat_scale), sums[t]);
             if B::HAS_OFFSET {
-                let minima = l.mul_halves(minima, l.splat(i32::from(low) & 0xffff | i32::from(high) << 16));
-                sums[t] = l.mul_add(l.float(minima), l.mul_float(offsets, act_scale), sums[t]);
+                let minima = if B::IS_SPLIT {
+                    let halves = l.splat(i32::from(low) & 0xffff | i32::from(high) << 16);
+                    l.mul_float(l.float(l.mul_halves(B::minima_of(block, p), halves)), splat_scale)
+                } else {
+                    l.splat_float(sum as f32 * act_scale)
+                };
+                sums[t] = l.mul_add(offsets, minima, sums[t]);
             }
         }
-    }
-}
-
-/// `N` items from `at` on.
-#[inline(always)]
-fn array<T, const N: usize>(slice: &[T], at: usize) -> &[T; N] {
-    match slice[at..].first_chunk() {
-        Some(array) => array,
-        None => panic!("{N} items at {at} of {}", slice.len()),
     }
 }

@@ -146,3 +146,12 @@ kernels!(
 fn bytes_of_format<B: InLanes>() -> Bytes {
     Bytes { bits: B::BITS, zero: B::ZERO as i32 }
 }
+
+/// `N` items from `at` on.
+#[inline(always)]
+fn array<T, const N: usize>(slice: &[T], at: usize) -> &[T; N] {
+    match slice[at..].first_chunk() {
+        Some(array) => array,
+        None => panic!("{N} items at {at} of {}", slice.len()),
+    }
+}

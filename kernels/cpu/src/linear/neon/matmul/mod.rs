@@ -4,8 +4,8 @@
 //! nothing is ever added up across lanes, and one multiplication applies the scales of four results. The panel stays in
 //! the first-level cache while all tokens pass over it.
 //!
-//! After the products all is float32. The integer sums of a part are exact in it, times integer scales too: at most
-//! 32 * 127 * 127 * 32 for IQ4_XS and 32 * 32 * 127 * 128 for Q6_K, which is below 2^24.
+//! After the products all is float32. The integer sums of a part are exact in it, those of its halves times integer scales
+//! too: at most 32 * 32 * 127 * 128 for Q6_K, which is below 2^24.
 //!
 //! [`Quads`] takes four columns at a time with `sdot`, [`Octs`] eight with `smmla`.
 
@@ -17,7 +17,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::vectors::{four, load, load_floats, pin};
-use crate::linear::activations::{Activations, TOKENS, TokenGroup};
+use crate::linear::activations::{Activations, GroupSums, TOKENS, TokenGroup};
 use crate::linear::integers::Integers;
 use crate::linear::output::Output;
 
@@ -126,14 +126,14 @@ pub(super) unsafe fn matmul<T: Tile, B: Integers>(
 struct Strip<T, B> {
     /// The rows' columns, in the order of the tile.
     quants: [[i8; 4 * ROWS]; COLS / 4],
-    /// `[16 or 32 columns][row]`: the integer scales, where the format has such.
+    /// `[32 columns][row]`: the factor of the quants.
+    factors: [[f32; ROWS]; COLS / 32],
+    /// `[32 columns][row]`: the factor of the minima, where the format has such.
+    offsets: [[f32; ROWS]; COLS / 32],
+    /// `[16 columns][row]`: the integer scales, where the format is split.
     scales: [[f32; ROWS]; COLS / 16],
-    /// `[16 columns][row]`: the minima, where the format has such.
+    /// `[16 columns][row]`: the minima, where the format is split.
     minima: [[f32; ROWS]; COLS / 16],
-    /// `[block][row]`: the factor of the scales.
-    scale: [[f32; ROWS]; COLS / 32],
-    /// `[block][row]`: the factor of the minima.
-    offset: [[f32; ROWS]; COLS / 32],
     kind: PhantomData<(T, B)>,
 }
 
@@ -141,19 +141,13 @@ impl<T: Tile, B: Integers> Strip<T, B> {
     /// Parts of 32 in a block.
     const PARTS: usize = B::LEN / 32;
 
-    /// Integer scales of a part: 0, 1 or 2.
-    const SCALES: usize = match B::SCALE_LEN {
-        Some(len) => 32 / len,
-        None => 0,
-    };
-
     fn new() -> Self {
         Strip {
             quants: [[0; 4 * ROWS]; COLS / 4],
+            factors: [[0.0; ROWS]; COLS / 32],
+            offsets: [[0.0; ROWS]; COLS / 32],
             scales: [[0.0; ROWS]; COLS / 16],
             minima: [[0.0; ROWS]; COLS / 16],
-            scale: [[0.0; ROWS]; COLS / 32],
-            offset: [[0.0; ROWS]; COLS / 32],
             kind: PhantomData,
         }
     }
@@ -163,21 +157,25 @@ impl<T: Tile, B: Integers> Strip<T, B> {
     fn unpack(&mut self, rows: &[u8], row_bytes: usize, blocks: Range<usize>) {
         let mut bytes = [[0u8; 256]; ROWS];
         for (i, b) in blocks.enumerate() {
-            (self.scale[i], self.offset[i]) = ([0.0; ROWS], [0.0; ROWS]);
+            let parts = i * Self::PARTS..(i + 1) * Self::PARTS;
+            self.factors[parts.clone()].fill([0.0; ROWS]);
+            self.offsets[parts.clone()].fill([0.0; ROWS]);
             for (r, row) in rows.chunks_exact(row_bytes).enumerate() {
                 let block: B = bytemuck::pod_read_unaligned(&row[b * size_of::<B>()..][..size_of::<B>()]);
                 block.bytes(&mut bytes[r]);
-                self.scale[i][r] = block.scale();
-                let mut integers = [0; 16];
-                block.scales(&mut integers);
-                for s in 0..Self::SCALES * Self::PARTS {
-                    self.scales[i * Self::SCALES * Self::PARTS + s][r] = f32::from(integers[s]);
-                }
-                if B::HAS_OFFSET {
-                    self.offset[i][r] = block.offset();
-                    block.minima(&mut integers);
-                    for m in 0..2 * Self::PARTS {
-                        self.minima[2 * i * Self::PARTS + m][r] = f32::from(integers[m]);
+                let (mut scales, mut minima) = ([1; 16], [1; 16]);
+                block.scales(&mut scales);
+                block.minima(&mut minima);
+                for (p, at) in parts.clone().enumerate() {
+                    (self.factors[at][r], self.offsets[at][r]) = (block.scale(), block.offset());
+                    if B::IS_SPLIT {
+                        for half in 0..2 {
+                            self.scales[2 * at + half][r] = f32::from(scales[2 * p + half]);
+                            self.minima[2 * at + half][r] = f32::from(minima[2 * p + half]);
+                        }
+                    } else {
+                        self.factors[at][r] *= f32::from(scales[p]);
+                        self.offsets[at][r] *= f32::from(minima[2 * p]);
                     }
                 }
             }
@@ -192,58 +190,56 @@ impl<T: Tile, B: Integers> Strip<T, B> {
     #[target_feature(enable = "neon,dotprod")]
     fn multiply(&self, acts: &TokenGroup<'_>, blocks: Range<usize>, out: &mut Values) {
         let mut sums = *out;
-        let first = blocks.start;
-        for b in blocks {
-            for p in 0..Self::PARTS {
-                let (part, act) = ((b - first) * Self::PARTS + p, b * Self::PARTS + p);
-                let act_scales = load_floats(&acts.scales[act], 0);
-                let dots = self.dots(part, &acts.quads[8 * act..][..8]);
-                sums = multiply_add(sums, dots, scales::<T>(&self.scale[b - first], act_scales));
-                if B::HAS_OFFSET {
-                    let dots = self.minimum_dots(part, &acts.sums[act]);
-                    sums = multiply_add(sums, dots, scales::<T>(&self.offset[b - first], act_scales));
-                }
+        let first = blocks.start * Self::PARTS;
+        for part in 0..blocks.len() * Self::PARTS {
+            let (act_scales, act_sums) = (load_floats(&acts.scales[first + part], 0), &acts.sums[first + part]);
+            let dots = self.dots(part, &acts.quads[8 * (first + part)..][..8]);
+            sums = multiply_add(sums, dots, scales::<T>(&self.factors[part], act_scales));
+            if B::HAS_OFFSET {
+                // SAFETY: the processor has the instructions, as the type says.
+                let (offsets, minima) = unsafe {
+                    let minima = if B::IS_SPLIT {
+                        multiply(self.minimum_dots(part, act_sums), T::of_tokens(act_scales))
+                    } else {
+                        T::of_tokens(load_floats(&act_sums.scaled, 0))
+                    };
+                    (T::of_rows(&self.offsets[part]), minima)
+                };
+                sums = multiply_add(sums, offsets, minima);
             }
         }
         *out = sums;
     }
 
-    /// The products of a part, times their integer scales.
+    /// The products of a part; where its halves have integer scales of their own, times these.
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
     fn dots(&self, part: usize, acts: &[[[i8; 4]; TOKENS]]) -> Values {
         let quants = &self.quants[8 * part..][..8];
         // SAFETY: the processor has the instructions, as the type says.
         unsafe {
-            match Self::SCALES {
-                0 => T::dots::<8>(quants, acts),
-                1 => multiply(T::dots::<8>(quants, acts), T::of_rows(&self.scales[part])),
-                _ => {
-                    let first = T::dots::<4>(&quants[..4], &acts[..4]);
-                    let first = pinned(multiply(first, T::of_rows(&self.scales[2 * part])));
-                    let second = T::dots::<4>(&quants[4..], &acts[4..]);
-                    multiply_add(first, second, T::of_rows(&self.scales[2 * part + 1]))
-                }
+            if !B::IS_SPLIT {
+                return T::dots::<8>(quants, acts);
             }
+            let first = T::dots::<4>(&quants[..4], &acts[..4]);
+            let first = pinned(multiply(first, T::of_rows(&self.scales[2 * part])));
+            let second = T::dots::<4>(&quants[4..], &acts[4..]);
+            multiply_add(first, second, T::of_rows(&self.scales[2 * part + 1]))
         }
     }
 
-    /// The minima of a part times the sums of the activations.
+    /// The minima of a part's halves times the sums of the activations.
     #[inline]
     #[target_feature(enable = "neon,dotprod")]
-    fn minimum_dots(&self, part: usize, act_sums: &[[i16; 2]; TOKENS]) -> Values {
-        let sums = vreinterpretq_s16_u8(load(bytemuck::cast_ref(act_sums)));
+    fn minimum_dots(&self, part: usize, act_sums: &GroupSums) -> Values {
+        let halves = four!(T => act_sums.halves(T));
+        let sums = vreinterpretq_s16_u8(load(bytemuck::cast_ref(&halves)));
+        let half = |sums| pin(vcvtq_f32_s32(vmovl_s16(vget_low_s16(sums))));
+        let (first, second) = (half(vuzp1q_s16(sums, sums)), half(vuzp2q_s16(sums, sums)));
         // SAFETY: as above.
         unsafe {
-            if B::SCALE_LEN == Some(16) {
-                let half = |sums| pin(vcvtq_f32_s32(vmovl_s16(vget_low_s16(sums))));
-                let (first, second) = (half(vuzp1q_s16(sums, sums)), half(vuzp2q_s16(sums, sums)));
-                let first = multiply(T::of_rows(&self.minima[2 * part]), T::of_tokens(first));
-                multiply_add(first, T::of_rows(&self.minima[2 * part + 1]), T::of_tokens(second))
-            } else {
-                let sums = pin(vcvtq_f32_s32(vpaddlq_s16(sums)));
-                multiply(T::of_rows(&self.minima[2 * part]), T::of_tokens(sums))
-            }
+            let first = multiply(T::of_rows(&self.minima[2 * part]), T::of_tokens(first));
+            multiply_add(first, T::of_rows(&self.minima[2 * part + 1]), T::of_tokens(second))
         }
     }
 }

@@ -64,7 +64,7 @@ impl InLanes for BlockQ4K {
 
     #[inline(always)]
     fn minima_of<L: Lanes>(block: Lines<'_, L>, p: usize) -> L::I {
-        block.twice(block.six_bits(1, p))
+        block.six_bits(1, p)
     }
 
     #[inline(always)]
@@ -92,7 +92,7 @@ impl InLanes for BlockQ5K {
 
     #[inline(always)]
     fn minima_of<L: Lanes>(block: Lines<'_, L>, p: usize) -> L::I {
-        block.twice(block.six_bits(1, p))
+        block.six_bits(1, p)
     }
 
     #[inline(always)]
@@ -157,11 +157,5 @@ impl<L: Lanes> Lines<'_, L> {
         let low = self.bits(both, 8 * (i - 4) + 4 * of, 4);
         let high = self.bits(own, 8 * (i - 4) + 6, 2);
         self.l.or(low, self.l.shl(high, 4))
-    }
-
-    /// The low 16 bits of each lane, in both its halves.
-    #[inline(always)]
-    fn twice(self, x: L::I) -> L::I {
-        self.l.or(x, self.l.shl(x, 16))
     }
 }

@@ -17,11 +17,6 @@ impl InLanes for BlockQ4_1 {
     fn bytes_of<L: Lanes>(block: Lines<'_, L>, _: usize) -> [L::I; 8] {
         block.four_bits(0)
     }
-
-    #[inline(always)]
-    fn minima_of<L: Lanes>(block: Lines<'_, L>, _: usize) -> L::I {
-        block.l.splat(ONES)
-    }
 }
 
 impl InLanes for BlockQ5_0 {
@@ -36,11 +31,6 @@ impl InLanes for BlockQ5_1 {
     fn bytes_of<L: Lanes>(block: Lines<'_, L>, _: usize) -> [L::I; 8] {
         block.five_bits()
     }
-
-    #[inline(always)]
-    fn minima_of<L: Lanes>(block: Lines<'_, L>, _: usize) -> L::I {
-        block.l.splat(ONES)
-    }
 }
 
 impl InLanes for BlockQ8_0 {
@@ -54,9 +44,6 @@ impl InLanes for BlockQ8_0 {
         out
     }
 }
-
-/// A one in each 16 bits.
-const ONES: i32 = 0x0001_0001;
 
 impl<L: Lanes> Lines<'_, L> {
     /// The four words from `first` on hold the low, then the high four bits of 32 values.

@@ -20,7 +20,7 @@ pub(super) trait InLanes: Integers {
         block.l.splat(1)
     }
 
-    /// The minima of the two halves of part `p`, in 16 bits each, where the format has such.
+    /// The minimum of part `p`, where the format has integers for such, or those of its two halves in 16 bits each.
     fn minima_of<L: Lanes>(block: Lines<'_, L>, _p: usize) -> L::I {
         block.l.splat(0)
     }
@@ -35,6 +35,24 @@ pub(super) trait InLanes: Integers {
     #[inline(always)]
     fn offsets<L: Lanes>(block: Lines<'_, L>) -> L::F {
         block.halves(1)
+    }
+
+    /// The scales of part `p` of [`Integers::parts`], given the block's factors.
+    #[inline(always)]
+    fn part_scales<L: Lanes>(block: Lines<'_, L>, factors: L::F, p: usize) -> L::F {
+        match Self::SCALE_LEN {
+            Some(32) => block.l.mul_float(factors, block.l.float(Self::scale_of(block, p))),
+            _ => factors,
+        }
+    }
+
+    /// The offsets of part `p` of [`Integers::parts`], given the block's.
+    #[inline(always)]
+    fn part_offsets<L: Lanes>(block: Lines<'_, L>, offsets: L::F, p: usize) -> L::F {
+        match Self::SCALE_LEN {
+            Some(32) => block.l.mul_float(offsets, block.l.float(Self::minima_of(block, p))),
+            _ => offsets,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::arch::x86_64::*;
 use super::vnni::{self, Vnni};
 use super::{Bytes, Lanes, Quad, methods};
 use crate::Avx512Vnni;
-use crate::linear::activations::TOKENS;
+use crate::linear::activations::{GroupSums, TOKENS};
 
 const N: usize = 16;
 
@@ -49,6 +49,8 @@ impl Lanes for Avx512Vnni {
             _mm512_shuffle_epi8(_mm512_broadcast_i32x4(table), indices)
         }
         fn float(self, x: __m512i) -> __m512 { _mm512_cvtepi32_ps(x) }
+        fn bits(self, x: __m512) -> __m512i { _mm512_castps_si512(x) }
+        fn of_bits(self, x: __m512i) -> __m512 { _mm512_castsi512_ps(x) }
         fn mul_float(self, a: __m512, b: __m512) -> __m512 { _mm512_mul_ps(a, b) }
         fn neg(self, x: __m512) -> __m512 {
             _mm512_castsi512_ps(_mm512_xor_si512(_mm512_castps_si512(x), _mm512_set1_epi32(i32::MIN)))
@@ -56,21 +58,7 @@ impl Lanes for Avx512Vnni {
         fn mul_add(self, a: __m512, b: __m512, c: __m512) -> __m512 { _mm512_fmadd_ps(a, b, c) }
     }
 
-    #[inline(always)]
-    fn dot<const K: usize>(self, bytes: Bytes, weights: [__m512i; K], acts: &[[i8; 4]; K], sum: i32) -> __m512i {
-        vnni::dot(self, bytes, weights, acts, sum)
-    }
-
-    #[inline(always)]
-    fn products<const V: usize, const K: usize>(
-        self,
-        bytes: Bytes,
-        weights: &[u8],
-        acts: &[Quad; K],
-        sums: [i32; TOKENS],
-    ) -> [[__m512i; V]; TOKENS] {
-        vnni::products(self, bytes, weights, acts, sums)
-    }
+    vnni::byte_products!();
 }
 
 impl Vnni for Avx512Vnni {

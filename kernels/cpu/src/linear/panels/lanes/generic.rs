@@ -3,7 +3,7 @@
 use half::f16;
 
 use super::{Bytes, Lanes, Quad};
-use crate::linear::activations::TOKENS;
+use crate::linear::activations::{GroupSums, TOKENS};
 use crate::simd::{Generic, fused};
 
 const N: usize = 16;
@@ -118,6 +118,16 @@ impl Lanes for Generic {
     }
 
     #[inline(always)]
+    fn bits(self, x: F) -> I {
+        x.map(|x| x.to_bits().cast_signed())
+    }
+
+    #[inline(always)]
+    fn of_bits(self, x: I) -> F {
+        x.map(|x| f32::from_bits(x.cast_unsigned()))
+    }
+
+    #[inline(always)]
     fn mul_float(self, a: F, b: F) -> F {
         from_fn(|l| a[l] * b[l])
     }
@@ -145,17 +155,45 @@ impl Lanes for Generic {
     }
 
     #[inline(always)]
-    fn products<const V: usize, const K: usize>(
+    fn products<const V: usize>(
         self,
         bytes: Bytes,
         weights: &[u8],
-        acts: &[Quad; K],
-        sums: [i32; TOKENS],
-    ) -> [[I; V]; TOKENS] {
+        acts: &[Quad; 8],
+        sums: &GroupSums,
+    ) -> [[F; V]; TOKENS] {
         std::array::from_fn(|t| {
+            let acts = acts.map(|quad| quad[t]);
             std::array::from_fn(|v| {
                 let weights = std::array::from_fn(|k| self.load(weights, V * k + v));
-                self.dot(bytes, weights, &acts.map(|quad| quad[t]), sums[t])
+                self.float(self.dot(bytes, weights, &acts, sums.whole[t]))
+            })
+        })
+    }
+
+    #[inline(always)]
+    fn split_scales(self, scales: I) -> I {
+        scales
+    }
+
+    #[inline(always)]
+    fn split_products<const V: usize>(
+        self,
+        bytes: Bytes,
+        weights: &[u8],
+        scales: [[I; V]; 2],
+        acts: &[Quad; 8],
+        sums: &GroupSums,
+    ) -> [[F; V]; TOKENS] {
+        std::array::from_fn(|t| {
+            let halves = sums.halves(t);
+            std::array::from_fn(|v| {
+                let of_half = |h: usize| {
+                    let weights = std::array::from_fn(|k| self.load(weights, V * (4 * h + k) + v));
+                    let acts = std::array::from_fn(|k| acts[4 * h + k][t]);
+                    self.mul(self.dot::<4>(bytes, weights, &acts, halves[h].into()), scales[h][v])
+                };
+                self.float(self.add(of_half(0), of_half(1)))
             })
         })
     }

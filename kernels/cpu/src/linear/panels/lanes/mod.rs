@@ -11,7 +11,7 @@ mod generic;
 #[cfg(target_arch = "x86_64")]
 mod vnni;
 
-use crate::linear::activations::TOKENS;
+use crate::linear::activations::{GroupSums, TOKENS};
 
 /// Four activations of each token of a group.
 pub(in crate::linear) type Quad = [[i8; 4]; TOKENS];
@@ -55,6 +55,9 @@ pub(super) trait Lanes: Copy {
     /// For each byte, below 16, that entry of the table.
     fn lookup(self, table: &[u8; 16], indices: Self::I) -> Self::I;
     fn float(self, x: Self::I) -> Self::F;
+    /// The bits of floats, and back.
+    fn bits(self, x: Self::F) -> Self::I;
+    fn of_bits(self, x: Self::I) -> Self::F;
     fn mul_float(self, a: Self::F, b: Self::F) -> Self::F;
     fn neg(self, x: Self::F) -> Self::F;
     /// `a * b + c`, rounded once.
@@ -64,14 +67,28 @@ pub(super) trait Lanes: Copy {
     /// that of the activations.
     fn dot<const N: usize>(self, bytes: Bytes, weights: [Self::I; N], acts: &[[i8; 4]; N], sum: i32) -> Self::I;
 
-    /// As [`Lanes::dot`] for `V` vectors and a group of tokens: `[token][vector]`. `weights` are `K` times `V` vectors.
-    fn products<const V: usize, const K: usize>(
+    /// As [`Lanes::dot`], for `V` vectors and a group of tokens, over a part of 32 columns: `[token][vector]`. `weights`
+    /// are eight times `V` vectors.
+    fn products<const V: usize>(
         self,
         bytes: Bytes,
         weights: &[u8],
-        acts: &[Quad; K],
-        sums: [i32; TOKENS],
-    ) -> [[Self::I; V]; TOKENS];
+        acts: &[Quad; 8],
+        sums: &GroupSums,
+    ) -> [[Self::F; V]; TOKENS];
+
+    /// Integer scales, of up to 8 bits and a sign, in the form that [`Lanes::split_products`] takes them in.
+    fn split_scales(self, scales: Self::I) -> Self::I;
+
+    /// As [`Lanes::products`], the two halves of the part times integer scales.
+    fn split_products<const V: usize>(
+        self,
+        bytes: Bytes,
+        weights: &[u8],
+        scales: [[Self::I; V]; 2],
+        acts: &[Quad; 8],
+        sums: &GroupSums,
+    ) -> [[Self::F; V]; TOKENS];
 }
 
 /// What is known of a format's bytes. Constant wherever it is given.
@@ -81,6 +98,19 @@ pub(super) struct Bytes {
     pub(super) bits: u32,
     /// The zero point.
     pub(super) zero: i32,
+}
+
+/// Integer sums as floats.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn floats<L: Lanes, const V: usize>(l: L, sums: [[L::I; V]; TOKENS]) -> [[L::F; V]; TOKENS] {
+    let mut out = [[l.splat_float(0.0); V]; TOKENS];
+    for t in 0..TOKENS {
+        for v in 0..V {
+            out[t][v] = l.float(sums[t][v]);
+        }
+    }
+    out
 }
 
 /// Four bytes as a lane.
@@ -93,7 +123,8 @@ fn dword(bytes: [i8; 4]) -> i32 {
 /// A trait's methods whose bodies are a few intrinsics; `self` is the proof that they may be used.
 #[cfg(target_arch = "x86_64")]
 macro_rules! methods {
-    ($(fn $name:ident(self $(, $arg:ident: $type:ty)*) $(-> $result:ty)? $body:block)+) => {$(
+    ($($(#[$doc:meta])* fn $name:ident(self $(, $arg:ident: $type:ty)*) $(-> $result:ty)? $body:block)+) => {$(
+        $(#[$doc])*
         #[inline(always)]
         fn $name(self $(, $arg: $type)*) $(-> $result)? {
             // SAFETY: the type's values exist only where the processor has the instructions, and the pointers given to
