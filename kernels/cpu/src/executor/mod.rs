@@ -5,6 +5,7 @@ mod buffer;
 mod experts;
 mod panel_cache;
 mod program;
+mod readings;
 mod repack;
 mod run;
 mod schedule;
@@ -28,6 +29,7 @@ use crate::{Activations, Caps};
 use activations::{ActivationSpec, activation_specs};
 use panel_cache::Keeping;
 use program::{Amount, Amounts, Compiler, Program, Weights};
+use readings::Readings;
 use repack::Repacked;
 use run::{Run, SharedActivations};
 use storage::Storages;
@@ -90,12 +92,9 @@ impl Backend for Cpu {
             Some(repack) => repack.run(plan, &storages, weights, &mut team)?,
             None => Repacked { weights: weights.to_vec(), ..Repacked::default() },
         };
-        let mut compiler = Compiler::new(
-            plan,
-            &scratch,
-            Weights { given: weights, stored: &repacked.weights, storages: &storages },
-            &self.caps,
-        );
+        let readings = Readings::measure(plan, &storages, &repacked.weights, &self.caps, &mut team)?;
+        let stored = Weights { given: weights, stored: &repacked.weights, storages: &storages, readings: &readings };
+        let mut compiler = Compiler::new(plan, &scratch, stored, &self.caps);
         let [few, prefill, many] = Amounts::ALL.map(|amounts| compiler.program(amounts));
         let programs = [few?, prefill?, many?];
         let weight_bytes = compiler.vector_bytes() + repacked.held;

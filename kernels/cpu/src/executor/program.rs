@@ -13,6 +13,7 @@ use silhak_quant::{Format, dequantize};
 
 use super::activations::{ActivationSpec, ActivationUse, RowOrder};
 use super::experts::{ExpertLinear, Experts};
+use super::readings::Readings;
 use super::schedule::{self, Schedule};
 use super::storage::Storages;
 use crate::attention::Attention;
@@ -151,6 +152,7 @@ pub(super) struct Weights<'a> {
     /// As linears read them.
     pub(super) stored: &'a [Bytes],
     pub(super) storages: &'a Storages,
+    pub(super) readings: &'a Readings,
 }
 
 /// The steps for some amounts of rows.
@@ -303,7 +305,7 @@ impl<'a> Compiler<'a> {
                 }
             }
         }
-        (kernel, acts)
+        (kernel.reading(self.weights.readings.of(self.plan.weight(weight).format)), acts)
     }
 
     /// Experts that a value chooses, or heads, each of which goes to a matrix of its own.

@@ -22,6 +22,7 @@ mod output;
     allow(dead_code, unused_variables, reason = "lanes of other processors are all generic")
 )]
 mod panels;
+mod reading;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -39,19 +40,38 @@ pub use activations::{ActivationLayout, ActivationWriter, Activations};
 pub use output::Output;
 pub(crate) use panels::ROWS;
 pub use panels::{panel_bytes, repack, unpack};
+pub use reading::{Reading, Streams};
 
 /// Multiplies rows of one weight format with activations. Holding one proves that the processor can run it.
 #[derive(Clone, Copy)]
 pub struct LinearKernel {
     variant: Variant,
     layout: ActivationLayout,
-    run: Run,
+    code: Code,
+    reading: Reading,
+}
+
+/// A kernel's code. Calling it is sound where the processor has the kernel's instructions.
+#[derive(Clone, Copy)]
+enum Code {
+    /// What reads as it does.
+    Plain(Run),
+    /// What is told how to read.
+    Reader(RunReader),
 }
 
 /// What a kernel computes: all `out.n_rows()` rows times all `tokens`. The caller has checked every length.
-///
-/// Calling it is sound where the processor has the kernel's instructions.
 type Run = unsafe fn(weights: &[u8], cols: usize, acts: &Activations, tokens: Range<usize>, out: &mut Output<'_>);
+
+/// The same, read as `reading` says.
+type RunReader = unsafe fn(
+    weights: &[u8],
+    cols: usize,
+    acts: &Activations,
+    tokens: Range<usize>,
+    reading: Reading,
+    out: &mut Output<'_>,
+);
 
 impl LinearKernel {
     /// The kernel that [`policy::choose`] picks.
@@ -68,19 +88,19 @@ impl LinearKernel {
             #[cfg(target_arch = "x86_64")]
             (Storage::Rows, _, Isa::Avx2) if shape == LinearShape::Matvec || format.block_len() == 1 => {
                 let (run, layout) = avx2::kernel(caps.avx2()?, format, shape)?;
-                Some(LinearKernel { variant, layout, run })
+                Some(LinearKernel::with(variant, layout, Code::Plain(run)))
             }
             #[cfg(target_arch = "aarch64")]
             (Storage::Rows, _, Isa::Dotprod) => {
                 let (run, layout) = neon::kernel(caps.dotprod()?, format, shape);
-                Some(LinearKernel { variant, layout, run })
+                Some(LinearKernel::with(variant, layout, Code::Plain(run)))
             }
             #[cfg(target_arch = "aarch64")]
             (Storage::Rows, _, Isa::I8mm) => {
                 let (run, layout) = neon::matrix_kernel(caps.i8mm()?, format, shape);
-                Some(LinearKernel { variant, layout, run })
+                Some(LinearKernel::with(variant, layout, Code::Plain(run)))
             }
-            _ => panels::kernel(&variant, caps).map(|(run, layout)| LinearKernel { variant, layout, run }),
+            _ => panels::kernel(&variant, caps).map(|(code, layout)| LinearKernel::with(variant, layout, code)),
         }
     }
 
@@ -114,7 +134,24 @@ impl LinearKernel {
         };
         let (storage, shape) = (Storage::Rows, LinearShape::Matvec);
         let variant = Variant { format, storage, shape, isa: Isa::Generic };
-        LinearKernel { variant, layout: ActivationLayout::rows(ActivationFormat::of(format)), run }
+        LinearKernel::with(variant, ActivationLayout::rows(ActivationFormat::of(format)), Code::Plain(run))
+    }
+
+    fn with(variant: Variant, layout: ActivationLayout, code: Code) -> LinearKernel {
+        LinearKernel { variant, layout, code, reading: Reading::default() }
+    }
+
+    /// The ways of reading that the kernel can be told; none if there is nothing to choose.
+    pub fn readings(&self) -> &'static [Reading] {
+        match self.code {
+            Code::Plain(_) => &[],
+            Code::Reader(_) => &Reading::CANDIDATES,
+        }
+    }
+
+    /// The same kernel, reading as it is told. One that takes no [`LinearKernel::readings`] does as before.
+    pub fn reading(self, reading: Reading) -> LinearKernel {
+        LinearKernel { reading, ..self }
     }
 
     /// What distinguishes the kernel.
@@ -185,7 +222,12 @@ impl LinearKernel {
             (0..out.n_tokens()).for_each(|t| out.token(t).fill(0.0));
         } else if !weights.is_empty() && !tokens.is_empty() {
             // SAFETY: `new` makes a kernel only where `caps` prove that the processor has its instructions.
-            unsafe { (self.run)(weights, cols, acts, tokens, out) }
+            unsafe {
+                match self.code {
+                    Code::Plain(run) => run(weights, cols, acts, tokens, out),
+                    Code::Reader(run) => run(weights, cols, acts, tokens, self.reading, out),
+                }
+            }
         }
     }
 }

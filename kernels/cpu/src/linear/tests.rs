@@ -242,6 +242,24 @@ fn all_kernels_agree_by_bits() {
     }
 }
 
+#[test]
+fn results_do_not_depend_on_how_panels_are_read() {
+    for kernel in every_kernel() {
+        let format = kernel.variant().format;
+        for (n_rows, n_tokens) in [(16, 1), (53, 2), (100, 3), (37, 1), (80, 7)] {
+            let cols = cols_of(format, 3);
+            let mut random = Random::new(n_rows as u64);
+            let rows = random_rows(format, n_rows * cols, &mut random);
+            let x = random.activations(n_tokens * cols);
+            let expected = bits(&run(&kernel, &rows, n_rows, &x, cols));
+            for &reading in kernel.readings() {
+                let found = bits(&run(&kernel.reading(reading), &rows, n_rows, &x, cols));
+                assert_eq!(found, expected, "{kernel:?} {n_rows}x{cols} n={n_tokens}: {reading}");
+            }
+        }
+    }
+}
+
 fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|v| v.to_bits()).collect()
 }

@@ -1,6 +1,7 @@
 //! One token, or a few, times panels: every weight is used as it is read.
 //!
-//! Panels that lie far apart are read in turns: one stream of reads does not fill a core's memory bandwidth, four do.
+//! Panels that lie far apart can be read in turns, for one stream of reads does not fill every core's memory bandwidth:
+//! [`Reading`].
 
 use std::ops::Range;
 
@@ -10,6 +11,7 @@ use super::layout::ROWS;
 use super::{array, bytes_of_format};
 use crate::linear::activations::{Activations, QuantizedRow};
 use crate::linear::output::Output;
+use crate::linear::reading::{Reading, Streams};
 
 /// All panels times all `tokens`, so many at a time that their sums stay in registers.
 #[inline(always)]
@@ -19,15 +21,19 @@ pub(super) fn matvec<L: Lanes, B: InLanes>(
     cols: usize,
     acts: &Activations,
     tokens: Range<usize>,
+    reading: Reading,
     out: &mut Output<'_>,
 ) {
-    let mut done = 0;
+    let (mut done, ahead) = (0, reading.ahead);
     while done < tokens.len() {
-        let first = tokens.start + done;
-        done += match tokens.len() - done {
-            1 => streams::<L, B, 1, 4>(l, panels, cols, [acts.row(first)], out, done),
-            2 | 3 => streams::<L, B, 2, 2>(l, panels, cols, [0, 1].map(|i| acts.row(first + i)), out, done),
-            _ => streams::<L, B, 4, 1>(l, panels, cols, [0, 1, 2, 3].map(|i| acts.row(first + i)), out, done),
+        let row = |i: usize| acts.row(tokens.start + done + i);
+        done += match (tokens.len() - done, reading.streams) {
+            (1, Streams::One) => streams::<L, B, 1, 1>(l, panels, cols, [row(0)], ahead, out, done),
+            (1, Streams::Two) => streams::<L, B, 1, 2>(l, panels, cols, [row(0)], ahead, out, done),
+            (1, Streams::Four) => streams::<L, B, 1, 4>(l, panels, cols, [row(0)], ahead, out, done),
+            (2 | 3, Streams::One) => streams::<L, B, 2, 1>(l, panels, cols, [0, 1].map(row), ahead, out, done),
+            (2 | 3, _) => streams::<L, B, 2, 2>(l, panels, cols, [0, 1].map(row), ahead, out, done),
+            _ => streams::<L, B, 4, 1>(l, panels, cols, [0, 1, 2, 3].map(row), ahead, out, done),
         };
     }
 }
@@ -39,6 +45,7 @@ fn streams<L: Lanes, B: InLanes, const T: usize, const S: usize>(
     panels: &[u8],
     cols: usize,
     acts: [QuantizedRow<'_>; T],
+    ahead: usize,
     out: &mut Output<'_>,
     done: usize,
 ) -> usize {
@@ -60,7 +67,7 @@ fn streams<L: Lanes, B: InLanes, const T: usize, const S: usize>(
                     if $s < S {
                         let block = &panels[at[$s % S] * panel_bytes + b * block_bytes..][..block_bytes];
                         for i in 0..ROWS / L::N {
-                            add_block::<L, B, T>(l, block, i, &acts, b, &mut sums[$s % S][i]);
+                            add_block::<L, B, T>(l, block, i, &acts, b, ahead, &mut sums[$s % S][i]);
                         }
                     }
                 };
@@ -85,18 +92,15 @@ fn streams<L: Lanes, B: InLanes, const T: usize, const S: usize>(
     T
 }
 
-/// How far ahead weights are asked for.
-const AHEAD: usize = 4096;
-
-/// Asks for what comes [`AHEAD`] bytes after the `i`th of `n` pieces of a block. All at once, they would keep the reads of
+/// Asks for what comes so many bytes after the `i`th of `n` pieces of a block. All at once, they would keep the reads of
 /// this block waiting.
 #[inline(always)]
-fn prefetch(block: &[u8], i: usize, n: usize) {
+fn prefetch(block: &[u8], i: usize, n: usize, ahead: usize) {
     #[cfg(target_arch = "x86_64")]
     for line in block.len() / 64 * i / n..block.len() / 64 * (i + 1) / n {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: an address that is not there is no fault.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(block.as_ptr().wrapping_add(AHEAD + 64 * line).cast()) }
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(block.as_ptr().wrapping_add(ahead + 64 * line).cast()) }
     }
 }
 
@@ -108,6 +112,7 @@ fn add_block<L: Lanes, B: InLanes, const T: usize>(
     i: usize,
     acts: &[QuantizedRow<'_>; T],
     b: usize,
+    ahead: usize,
     sums: &mut [L::F; T],
 ) {
     let (panel, block) = (block, Lines::new::<B>(l, block, i));
@@ -115,7 +120,7 @@ fn add_block<L: Lanes, B: InLanes, const T: usize>(
     let factors = B::factors(block);
     let offsets = if B::HAS_OFFSET { B::offsets(block) } else { factors };
     for p in 0..parts {
-        prefetch(panel, i * parts + p, ROWS / L::N * parts);
+        prefetch(panel, i * parts + p, ROWS / L::N * parts, ahead);
         let part = b * parts + p;
         let weights = B::bytes_of(block, p);
         let [a, b, c, d, e, f, g, h] = weights;

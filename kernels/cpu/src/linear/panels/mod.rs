@@ -16,7 +16,7 @@ use std::ops::Range;
 
 use silhak_quant::{Format, blocks};
 
-use super::{ActivationLayout, Activations, Output, Run};
+use super::{ActivationLayout, Activations, Code, Output, Reading};
 use crate::caps::{Caps, Isa};
 use crate::policy::{LinearShape, Storage, Variant};
 use crate::simd::Generic;
@@ -27,8 +27,8 @@ pub(crate) use layout::ROWS;
 pub use layout::{panel_bytes, repack, unpack};
 
 /// The kernel for a variant, and the activations that it takes, if there is one and `caps` allow it.
-pub(super) fn kernel(variant: &Variant, caps: &Caps) -> Option<(Run, ActivationLayout)> {
-    let run = match variant.format {
+pub(super) fn kernel(variant: &Variant, caps: &Caps) -> Option<(Code, ActivationLayout)> {
+    let code = match variant.format {
         Format::F32 | Format::F16 | Format::Bf16 => None,
         Format::Q4_0 => of_format::<blocks::BlockQ4_0>(variant, caps),
         Format::Q4_1 => of_format::<blocks::BlockQ4_1>(variant, caps),
@@ -47,10 +47,10 @@ pub(super) fn kernel(variant: &Variant, caps: &Caps) -> Option<(Run, ActivationL
         LinearShape::Matvec => ActivationLayout::rows(silhak_ops::ActivationFormat::A8),
         LinearShape::Matmul => ActivationLayout::QUADS,
     };
-    Some((run, layout))
+    Some((code, layout))
 }
 
-fn of_format<B: InLanes>(variant: &Variant, caps: &Caps) -> Option<Run> {
+fn of_format<B: InLanes>(variant: &Variant, caps: &Caps) -> Option<Code> {
     match variant.isa {
         Isa::Generic => generic::run::<B>(variant),
         #[cfg(target_arch = "x86_64")]
@@ -73,18 +73,18 @@ macro_rules! kernels {
             use lanes::Lanes;
 
             /// Soundly called only where the processor has the instruction set.
-            pub(super) fn run<B: InLanes>(variant: &Variant) -> Option<Run> {
+            pub(super) fn run<B: InLanes>(variant: &Variant) -> Option<Code> {
                 match (variant.storage, variant.shape) {
-                    (Storage::Panels, LinearShape::Matvec) => Some(matvec::<B>),
+                    (Storage::Panels, LinearShape::Matvec) => Some(Code::Reader(matvec::<B>)),
                     (Storage::Rows, LinearShape::Matvec) => None,
-                    (Storage::Panels, LinearShape::Matmul) => Some(|weights, cols, acts, tokens, out| {
+                    (Storage::Panels, LinearShape::Matmul) => Some(Code::Plain(|weights, cols, acts, tokens, out| {
                         // SAFETY: as for `run`.
                         unsafe { matmul::<B>(weights, Storage::Panels, cols, acts, tokens, out) }
-                    }),
-                    (Storage::Rows, LinearShape::Matmul) => Some(|weights, cols, acts, tokens, out| {
+                    })),
+                    (Storage::Rows, LinearShape::Matmul) => Some(Code::Plain(|weights, cols, acts, tokens, out| {
                         // SAFETY: as for `run`.
                         unsafe { matmul::<B>(weights, Storage::Rows, cols, acts, tokens, out) }
-                    }),
+                    })),
                 }
             }
 
@@ -94,9 +94,10 @@ macro_rules! kernels {
                 cols: usize,
                 acts: &Activations,
                 tokens: Range<usize>,
+                reading: Reading,
                 out: &mut Output<'_>,
             ) {
-                super::matvec::matvec::<_, B>($lanes, panels, cols, acts, tokens, out);
+                super::matvec::matvec::<_, B>($lanes, panels, cols, acts, tokens, reading, out);
             }
 
             $(#[target_feature(enable = $features)])?
