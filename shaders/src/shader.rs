@@ -249,6 +249,8 @@ pub enum Kv {
     F16,
     /// Single precision.
     F32,
+    /// 8 bits, 32 values to a scale; heads are then whole blocks of 32.
+    Q8_0,
 }
 
 /// The non-linearity of a gated feed-forward layer.
@@ -407,13 +409,21 @@ impl Shader {
             | Shader::HeadConcat => {
                 vec![Params, Read(1), Read(2), Write(3)]
             }
-            Shader::KvWrite { .. } | Shader::RmsNormQuantized { .. } => {
-                vec![Params, Read(1), Read(2), Write(3), Write(4)]
+            Shader::RmsNormQuantized { .. } => vec![Params, Read(1), Read(2), Write(3), Write(4)],
+            Shader::KvWrite { kv } => {
+                let mut bindings = vec![Params, Read(2), Read(3), Write(5), Write(6)];
+                bindings.extend((kv == Kv::Q8_0).then_some(Write(7)));
+                bindings
             }
-            Shader::RopeKv { .. } => vec![Params, Read(1), Read(2), Read(3), Write(4), Write(5), Write(6)],
-            Shader::Attention { quantized, .. } | Shader::Decode { quantized, .. } => {
+            Shader::RopeKv { kv } => {
+                let mut bindings = vec![Params, Read(1), Read(2), Read(3), Write(4), Write(5), Write(6)];
+                bindings.extend((kv == Kv::Q8_0).then_some(Write(7)));
+                bindings
+            }
+            Shader::Attention { kv, quantized, .. } | Shader::Decode { kv, quantized, .. } => {
                 let mut bindings = vec![Params, Read(1), Read(2), Read(3), Write(4), Write(5)];
                 bindings.extend(quantized.then_some(Write(6)));
+                bindings.extend((kv == Kv::Q8_0).then_some(Read(7)));
                 bindings
             }
             Shader::Merge { quantized, .. } => {
@@ -449,6 +459,7 @@ impl Kv {
         match self {
             Kv::F16 => "f16",
             Kv::F32 => "f32",
+            Kv::Q8_0 => "q8_0",
         }
     }
 }

@@ -105,7 +105,8 @@ impl Shader {
                 parts.push(include_str!("../wgsl/linear/gated_quantized.wgsl"));
                 parts.extend([LINEAR_PARAMS, TWO_ROWS, self::activation(activation)]);
                 parts.extend([columns(Activations::A8), dot(Activations::A8)]);
-                parts.extend([include_str!("../wgsl/quantize/block.wgsl"), include_str!("../wgsl/quantize/to_y.wgsl")]);
+                parts.extend([BLOCK_SCALE, include_str!("../wgsl/quantize/block.wgsl")]);
+                parts.push(include_str!("../wgsl/quantize/to_y.wgsl"));
                 parts.extend(weights.parts(false));
             }
             Shader::Route => parts.push(include_str!("../wgsl/experts/route.wgsl")),
@@ -135,14 +136,22 @@ impl Shader {
                 parts.extend([QUANTIZED_BLOCK, self::reduce(reduce)]);
             }
             Shader::Rope => parts.extend([include_str!("../wgsl/rope/rope.wgsl"), TURN]),
-            Shader::RopeKv { kv } => parts.extend([include_str!("../wgsl/rope/rope_kv.wgsl"), TURN, self::kv(kv)]),
-            Shader::KvWrite { kv } => parts.extend([include_str!("../wgsl/kv/write.wgsl"), self::kv(kv)]),
+            Shader::RopeKv { kv } => {
+                parts.extend([include_str!("../wgsl/rope/rope_kv.wgsl"), TURN]);
+                parts.extend(kv_store(kv));
+            }
+            Shader::KvWrite { kv } => {
+                parts.push(include_str!("../wgsl/kv/write.wgsl"));
+                parts.extend(kv_store(kv));
+            }
             Shader::Attention { kv, quantized, .. } => {
-                parts.extend([include_str!("../wgsl/attention/attention.wgsl"), ATTENTION_PARAMS, self::kv(kv)]);
+                parts.extend([include_str!("../wgsl/attention/attention.wgsl"), ATTENTION_PARAMS]);
+                parts.extend(kv_pairs(kv));
                 parts.extend(attention_store(quantized));
             }
             Shader::Decode { kv, quantized, .. } => {
-                parts.extend([include_str!("../wgsl/attention/decode.wgsl"), ATTENTION_PARAMS, self::kv(kv)]);
+                parts.extend([include_str!("../wgsl/attention/decode.wgsl"), ATTENTION_PARAMS]);
+                parts.extend(kv_fours(kv));
                 if quantized {
                     parts.extend([include_str!("../wgsl/attention/decode_store_quantized.wgsl"), QUANTIZED_BLOCK]);
                 } else {
@@ -171,8 +180,14 @@ const BEST: &str = include_str!("../wgsl/choose/best.wgsl");
 const ATTENTION_PARAMS: &str = include_str!("../wgsl/attention/params.wgsl");
 const ELEMENTS: &str = include_str!("../wgsl/elements/params.wgsl");
 const HEADS: &str = include_str!("../wgsl/heads/params.wgsl");
-const QUANTIZED_BLOCK: &str =
-    concat!(include_str!("../wgsl/quantize/block.wgsl"), include_str!("../wgsl/quantize/to_x.wgsl"));
+const QUANTIZED_BLOCK: &str = concat!(
+    include_str!("../wgsl/quantize/scale.wgsl"),
+    include_str!("../wgsl/quantize/block.wgsl"),
+    include_str!("../wgsl/quantize/to_x.wgsl")
+);
+const BLOCK_SCALE: &str = include_str!("../wgsl/quantize/scale.wgsl");
+const KV_F16: &str = include_str!("../wgsl/kv/floats/f16.wgsl");
+const KV_F32: &str = include_str!("../wgsl/kv/floats/f32.wgsl");
 const TURN: &str = include_str!("../wgsl/rope/turn.wgsl");
 
 const LINEAR_PARAMS: &str = include_str!("../wgsl/linear/params.wgsl");
@@ -236,9 +251,29 @@ fn reduce(reduce: Reduce) -> &'static str {
     }
 }
 
-fn kv(kv: Kv) -> &'static str {
+fn kv_store(kv: Kv) -> [&'static str; 2] {
+    let floats = include_str!("../wgsl/kv/floats/store.wgsl");
     match kv {
-        Kv::F16 => include_str!("../wgsl/kv/f16.wgsl"),
-        Kv::F32 => include_str!("../wgsl/kv/f32.wgsl"),
+        Kv::F16 => [KV_F16, floats],
+        Kv::F32 => [KV_F32, floats],
+        Kv::Q8_0 => [BLOCK_SCALE, include_str!("../wgsl/kv/q8_0/store.wgsl")],
+    }
+}
+
+fn kv_pairs(kv: Kv) -> Vec<&'static str> {
+    let floats = include_str!("../wgsl/kv/floats/pairs.wgsl");
+    match kv {
+        Kv::F16 => vec![KV_F16, floats],
+        Kv::F32 => vec![KV_F32, floats],
+        Kv::Q8_0 => vec![include_str!("../wgsl/kv/q8_0/pairs.wgsl")],
+    }
+}
+
+fn kv_fours(kv: Kv) -> Vec<&'static str> {
+    let floats = include_str!("../wgsl/kv/floats/fours.wgsl");
+    match kv {
+        Kv::F16 => vec![KV_F16, floats],
+        Kv::F32 => vec![KV_F32, floats],
+        Kv::Q8_0 => vec![include_str!("../wgsl/kv/q8_0/fours.wgsl")],
     }
 }

@@ -20,11 +20,11 @@ fn variants() -> Vec<Shader> {
         all.extend([64, 256].map(|threads| Shader::RmsNorm { reduce, threads }));
         all.extend([(64, 1), (256, 3)].map(|(threads, blocks)| Shader::RmsNormQuantized { reduce, threads, blocks }));
     }
-    for kv in [Kv::F16, Kv::F32] {
+    for kv in [Kv::F16, Kv::F32, Kv::Q8_0] {
         all.extend([Shader::KvWrite { kv }, Shader::RopeKv { kv }]);
         // Most queries of a workgroup, of many tokens and of few. The last head is that of latent attention.
         for (queries, of_few, head_pairs) in [(4, 4, 4), (8, 8, 32), (16, 8, 64), (4, 4, 128), (4, 1, 288)] {
-            let is_whole_blocks = |quantized: &bool| !quantized || head_pairs % 16 == 0;
+            let is_whole_blocks = |quantized: &bool| head_pairs % 16 == 0 || !quantized && kv != Kv::Q8_0;
             for quantized in [false, true].into_iter().filter(is_whole_blocks) {
                 all.push(Shader::Decode { kv, queries: of_few, head_pairs, quantized });
                 all.push(Shader::Attention { kv, queries, head_pairs, quantized });

@@ -6,9 +6,7 @@
 //
 // Workgroups: x the tile, y key-value head and block of queries, z the split.
 
-@group(0) @binding(1) var<storage, read> q: array<f32>;                // [n_tokens, n_heads, head_dim]
-@group(0) @binding(2) var<storage, read> k_pages: array<KvPair>;       // [n_pages, page_len, n_kv_heads, head_dim / 2]
-@group(0) @binding(3) var<storage, read> v_pages: array<KvPair>;       // likewise
+@group(0) @binding(1) var<storage, read> q: array<f32>; // [n_tokens, n_heads, head_dim]
 // [n_tokens, n_heads, n_splits, head_dim + 2]: sums of values, then highest score and sum of weights.
 @group(0) @binding(4) var<storage, read_write> partials: array<f32>;
 
@@ -82,7 +80,7 @@ fn attention(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) 
             for (var p = 0u; p < PAIRS; p++) {
                 let pair = lane + p * THREADS;
                 if pair < n_pairs {
-                    let values = unpack_pair(v_pages[start + pair]);
+                    let values = value_pair(start + pair);
                     for (var i = 0u; i < QUERIES; i++) {
                         sums[i][p] = fma(vec2(scores[i][position - block * THREADS]), values, sums[i][p]);
                     }
@@ -140,7 +138,7 @@ fn score(lane: u32, position: u32, kv_head: u32, table: u32, end: u32) {
         let n_pairs = params.head_dim / 2u;
         let start = (kv_row(table, position, params.page_len) * params.n_kv_heads + kv_head) * n_pairs;
         for (var pair = 0u; pair < n_pairs; pair++) {
-            let key = unpack_pair(k_pages[start + pair]);
+            let key = key_pair(start + pair);
             for (var i = 0u; i < QUERIES; i++) {
                 products[i] += dot(query_values[i][pair], key);
             }

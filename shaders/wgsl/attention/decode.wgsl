@@ -6,9 +6,7 @@
 //
 // Workgroups: x the token, y key-value head and block of queries, z the split.
 
-@group(0) @binding(1) var<storage, read> q: array<vec4<f32>>;    // [n_tokens, n_heads, FOURS]
-@group(0) @binding(2) var<storage, read> k_pages: array<KvFour>; // [n_pages, page_len, n_kv_heads, FOURS]
-@group(0) @binding(3) var<storage, read> v_pages: array<KvFour>; // likewise
+@group(0) @binding(1) var<storage, read> q: array<vec4<f32>>; // [n_tokens, n_heads, FOURS]
 // [n_tokens, n_heads, n_splits, head_dim + 2]: sums of values, then highest score and sum of weights.
 @group(0) @binding(4) var<storage, read_write> partials: array<f32>;
 
@@ -68,13 +66,13 @@ fn decode(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) wor
         let key_start = (row * params.n_kv_heads + kv_head) * FOURS;
         var keys: array<KvFour, KEYS_EACH>;
         for (var i = 0u; i < KEYS_EACH; i++) {
-            keys[i] = k_pages[key_start + min(i * SHARERS + lane % SHARERS, FOURS - 1u)];
+            keys[i] = key_four(key_start + min(i * SHARERS + lane % SHARERS, FOURS - 1u));
         }
         var values: array<KvFour, VALUES_EACH>;
         for (var i = 0u; i < VALUES_EACH; i++) {
             let at = min(i * TEAMS + min(team, TEAMS - 1u), BLOCK - 1u);
             let row = kv_row(table, clamp(first + at, seen, position), params.page_len);
-            values[i] = v_pages[(row * params.n_kv_heads + kv_head) * FOURS + lane % FOURS];
+            values[i] = value_four((row * params.n_kv_heads + kv_head) * FOURS + lane % FOURS);
         }
         workgroupBarrier();
         share_scores(lane, &keys);
@@ -93,7 +91,7 @@ fn decode(@builtin(local_invocation_index) lane: u32, @builtin(workgroup_id) wor
         for (var i = 0u; i < VALUES_EACH; i++) {
             let at = i * TEAMS + team;
             if team < TEAMS && at < BLOCK {
-                let four = unpack_four(values[i]);
+                let four = unpack_value(values[i]);
                 for (var query = 0u; query < QUERIES; query++) {
                     sums[query] = fma(vec4(weights[query][at]), four, sums[query]);
                 }
@@ -143,7 +141,7 @@ fn share_scores(lane: u32, keys: ptr<function, array<KvFour, KEYS_EACH>>) {
     for (var i = 0u; i < KEYS_EACH; i++) {
         let at = i * SHARERS + lane % SHARERS;
         if at < FOURS {
-            let four = unpack_four((*keys)[i]);
+            let four = unpack_key((*keys)[i]);
             for (var query = 0u; query < QUERIES; query++) {
                 products[query] += dot(queries[query][at], four);
             }

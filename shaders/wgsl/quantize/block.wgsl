@@ -1,13 +1,6 @@
-// Activations to 8 bits in blocks of 32: the rule is that of `silhak_quant::activations`.
+// A block of 32 activations to 8 bits.
 
 alias Block = array<vec4<f32>, 8>;
-
-// Infinity and every NaN are at least this, as bits of a magnitude.
-const NOT_FINITE: u32 = 0x7f800000u;
-const NAN: u32 = 0x7fc00000u;
-
-// 127 divided by any magnitude up to this is infinite.
-const TINY: f32 = 3.7323e-37;
 
 // Writes block `i` of the 8-bit activations.
 fn store_quantized(i: u32, values: Block) {
@@ -15,26 +8,20 @@ fn store_quantized(i: u32, values: Block) {
     for (var w = 0u; w < 8u; w++) {
         most = max(most, bitcast<vec4<u32>>(values[w]) & vec4(0x7fffffffu));
     }
-    let most_bits = max(max(most.x, most.y), max(most.z, most.w));
-    if most_bits >= NOT_FINITE {
-        store_block(i, array<u32, 8>(), NAN, vec2(0));
+    let scale = block_scale(max(max(most.x, most.y), max(most.z, most.w)));
+    if scale.inverse == 0.0 {
+        store_block(i, array<u32, 8>(), scale.scale, vec2(0));
         return;
     }
-    let largest = bitcast<f32>(most_bits);
-    if largest <= TINY {
-        store_block(i, array<u32, 8>(), 0u, vec2(0));
-        return;
-    }
-    let inverse = 127.0 / largest;
     var quants: array<u32, 8>;
     var sums = vec2(0i);
     for (var w = 0u; w < 8u; w++) {
-        let four = vec4<i32>(round(values[w] * inverse));
+        let four = vec4<i32>(round(values[w] * scale.inverse));
         quants[w] = pack4xI8(four);
         let sum = four.x + four.y + four.z + four.w;
         sums += select(vec2(0, sum), vec2(sum, 0), w < 4u);
     }
-    store_block(i, quants, bitcast<u32>(largest / 127.0), sums);
+    store_block(i, quants, scale.scale, sums);
 }
 
 fn store_block(i: u32, q: array<u32, 8>, d: u32, sums: vec2<i32>) {
