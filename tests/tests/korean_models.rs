@@ -33,7 +33,7 @@ fn keys_and_values_take_what_the_shapes_say() {
         let kv_bytes = |n_ctx: usize| {
             let layers = model.model().plan().kv_layers();
             let tokens = |window: Option<usize>| window.map_or(n_ctx, |window| (window + 512).min(n_ctx));
-            layers.iter().map(|l| 2 * l.width() * tokens(l.window) * KvElement::F16.bytes()).sum::<usize>()
+            layers.iter().map(|l| 2 * tokens(l.window) * KvElement::F16.bytes(l.width())).sum::<usize>()
         };
         let n_ctx = 32_768;
         assert_eq!(kv_bytes(n_ctx + 1) - kv_bytes(n_ctx), per_token, "{preset}");

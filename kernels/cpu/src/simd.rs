@@ -55,6 +55,8 @@ pub(crate) trait Simd: Copy {
     fn load(self, x: &[f32; LANES]) -> Self::V;
     /// Reads eight half floats.
     fn load_f16(self, x: &[f16; LANES]) -> Self::V;
+    /// Reads eight whole numbers.
+    fn load_i8(self, x: &[i8; LANES]) -> Self::V;
     /// Writes eight values.
     fn store(self, x: Self::V, out: &mut [f32; LANES]);
     /// `a + b`.
@@ -175,6 +177,11 @@ impl Simd for Generic {
     }
 
     #[inline(always)]
+    fn load_i8(self, x: &[i8; LANES]) -> Self::V {
+        x.map(f32::from)
+    }
+
+    #[inline(always)]
     fn store(self, x: Self::V, out: &mut [f32; LANES]) {
         *out = x;
     }
@@ -278,6 +285,9 @@ mod avx2 {
             fn splat(self, x: f32) -> __m256 { _mm256_set1_ps(x) }
             fn load(self, x: &[f32; LANES]) -> __m256 { _mm256_loadu_ps(x.as_ptr()) }
             fn load_f16(self, x: &[f16; LANES]) -> __m256 { _mm256_cvtph_ps(_mm_loadu_si128(x.as_ptr().cast())) }
+            fn load_i8(self, x: &[i8; LANES]) -> __m256 {
+                _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(x.as_ptr().cast())))
+            }
             fn store(self, x: __m256, out: &mut [f32; LANES]) { _mm256_storeu_ps(out.as_mut_ptr(), x) }
             fn add(self, a: __m256, b: __m256) -> __m256 { _mm256_add_ps(a, b) }
             fn sub(self, a: __m256, b: __m256) -> __m256 { _mm256_sub_ps(a, b) }

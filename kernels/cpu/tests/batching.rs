@@ -29,10 +29,12 @@ impl Sample {
         let long = most_positions > 100;
         let n_kv_heads = 1 + random.below(3);
         let n_heads = n_kv_heads * [1, 2, 5, 7, 16, 50][random.below(if long { 3 } else { 6 })];
-        let head_dim = [4, 16, 20, 64, 80, 128][random.below(if long { 4 } else { 6 })];
+        let head_dim: usize = [4, 16, 20, 64, 80, 96, 128][random.below(if long { 4 } else { 7 })];
         let window = [None, None, Some(1), Some(1 + random.below(most_positions))][random.below(4)];
         let page_len = [1, 3, 16, 24, 32, 64, 256][random.below(7)];
-        let element = [KvElement::F16, KvElement::F32][random.below(2)];
+        let fits = |element: &KvElement| head_dim.is_multiple_of(element.block_len());
+        let elements: Vec<KvElement> = KvElement::ALL.into_iter().filter(fits).collect();
+        let element = elements[random.below(elements.len())];
         let lengths: Vec<usize> = (0..1 + random.below(3)).map(|_| 1 + random.below(most_positions)).collect();
 
         let layer = KvLayer { n_kv_heads, head_dim, window };

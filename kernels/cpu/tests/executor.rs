@@ -53,6 +53,11 @@ fn config(max_tokens: usize) -> ExecConfig {
     ExecConfig { kv, max_tokens, max_outputs: 2.min(max_tokens) }
 }
 
+fn with_element(mut config: ExecConfig, element: KvElement) -> ExecConfig {
+    config.kv.element = element;
+    config
+}
+
 fn batch(n_tokens: usize, n_outputs: usize, pages: &[u32]) -> Batch {
     let mut batch = Batch::new();
     let sequence = batch.add_sequence(vec![pages.iter().map(|&page| Some(Page(page))).collect()]);
@@ -293,21 +298,23 @@ fn a_cancelled_batch_is_an_error_and_the_next_runs() {
 #[test]
 fn a_copied_page_serves_as_well_as_the_first() {
     let (plan, weights) = layer();
-    let mut executor = cpu(2).prepare(&plan, &weights, &config(40)).unwrap();
-    executor.run(&batch(20, 0, &[0, 1]), &[], &mut [Vec::new()]).unwrap();
-    executor.copy_page(0, Page(0), Page(5)).unwrap();
-    executor.copy_page(0, Page(1), Page(6)).unwrap();
-    let mut next = |pages: [u32; 2]| {
-        let mut one = Batch::new();
-        let sequence = one.add_sequence(vec![pages.map(|page| Some(Page(page))).to_vec()]);
-        one.add_token(sequence, 9, 20, true);
-        let mut logits = [Vec::new()];
-        executor.run(&one, &[], &mut logits).unwrap();
-        logits
-    };
-    assert_eq!(next([0, 1]), next([5, 6]));
-    for (group, from, to) in [(0, 8, 0), (0, 0, 8), (1, 0, 0)] {
-        assert!(matches!(executor.copy_page(group, Page(from), Page(to)), Err(Error::Batch(_))));
+    for element in KvElement::ALL {
+        let mut executor = cpu(2).prepare(&plan, &weights, &with_element(config(40), element)).unwrap();
+        executor.run(&batch(20, 0, &[0, 1]), &[], &mut [Vec::new()]).unwrap();
+        executor.copy_page(0, Page(0), Page(5)).unwrap();
+        executor.copy_page(0, Page(1), Page(6)).unwrap();
+        let mut next = |pages: [u32; 2]| {
+            let mut one = Batch::new();
+            let sequence = one.add_sequence(vec![pages.map(|page| Some(Page(page))).to_vec()]);
+            one.add_token(sequence, 9, 20, true);
+            let mut logits = [Vec::new()];
+            executor.run(&one, &[], &mut logits).unwrap();
+            logits
+        };
+        assert_eq!(next([0, 1]), next([5, 6]), "{element}");
+        for (group, from, to) in [(0, 8, 0), (0, 0, 8), (1, 0, 0)] {
+            assert!(matches!(executor.copy_page(group, Page(from), Page(to)), Err(Error::Batch(_))));
+        }
     }
 }
 

@@ -172,6 +172,7 @@ impl Backend for Gpu {
     }
 
     fn estimate(&self, plan: &Plan, config: &ExecConfig) -> Result<MemoryUse, Error> {
+        config.kv.check(plan)?;
         let kv = config.kv.bytes(plan.kv_layers(), &plan.kv_groups());
         Ok(MemoryUse { weights: weight_bytes(plan)?, mapped: 0, kv, scratch: self.scratch_bytes(plan, config) })
     }

@@ -18,33 +18,45 @@ pub(crate) struct KvStore {
     spare: Buffer,
 }
 
-/// `[n_pages, page_len, n_kv_heads, head_dim]`, for keys and for values.
+/// The pages of one layer.
 #[derive(Debug)]
 pub(crate) struct Layer {
     pub(crate) group: usize,
-    pub(crate) k: Buffer,
-    pub(crate) v: Buffer,
+    /// `[n_pages, page_len, n_kv_heads, head_dim]`.
+    pub(crate) k: Pages,
+    /// Likewise.
+    pub(crate) v: Pages,
+    /// Of 8-bit keys and values the scales, a word for those of both: `[n_pages, page_len, n_kv_heads, head_dim / 32]`.
+    pub(crate) scales: Option<Pages>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Pages {
+    pub(crate) buffer: Buffer,
     page_bytes: u64,
 }
 
 impl KvStore {
     pub(crate) fn new(device: &Device, plan: &Plan, groups: &[KvGroup], config: &KvConfig) -> Result<Self, Error> {
-        if config.n_pages.len() != groups.len() {
-            return Err(Error::Count { what: "key-value groups", expected: groups.len(), found: config.n_pages.len() });
-        }
-        if config.page_len == 0 && !groups.is_empty() {
-            return Err(Error::Count { what: "positions per key-value page", expected: 1, found: 0 });
-        }
+        config.check(plan)?;
         let mut layers = Vec::with_capacity(plan.kv_layers().len());
         for (i, shape) in plan.kv_layers().iter().enumerate() {
             let is_in = |group: &KvGroup| group.layers.iter().any(|layer| layer.index() == i);
             let Some(group) = groups.iter().position(is_in) else { continue };
-            let page_bytes = (config.page_len * shape.width() * config.element.bytes()) as u64;
-            let bytes = page_bytes.saturating_mul(config.n_pages[group] as u64);
-            let (k, v) = (device.storage(WHAT, bytes)?, device.storage(WHAT, bytes)?);
-            layers.push(Layer { group, k, v, page_bytes });
+            let pages = |token_bytes: usize| {
+                let page_bytes = (config.page_len * token_bytes) as u64;
+                let bytes = page_bytes.saturating_mul(config.n_pages[group] as u64);
+                Ok::<_, Error>(Pages { buffer: device.storage(WHAT, bytes)?, page_bytes })
+            };
+            let width = shape.width();
+            let (token_bytes, scale_bytes) = match config.element {
+                KvElement::F16 | KvElement::F32 => (config.element.bytes(width), None),
+                KvElement::Q8_0 => (width, Some(2 * (config.element.bytes(width) - width))),
+            };
+            let (k, v) = (pages(token_bytes)?, pages(token_bytes)?);
+            layers.push(Layer { group, k, v, scales: scale_bytes.map(pages).transpose()? });
         }
-        let largest = layers.iter().map(|layer| layer.page_bytes).max().unwrap_or(0);
+        let largest = layers.iter().map(|layer| layer.k.page_bytes).max().unwrap_or(0);
         let spare = device.buffer(WHAT, largest, BufferUsages::COPY_SRC | BufferUsages::COPY_DST)?;
         Ok(KvStore { layers, n_pages: config.n_pages.clone(), spare })
     }
@@ -65,10 +77,10 @@ impl KvStore {
         device.checked("a copy of a page", 0, || {
             let mut encoder = device.device.create_command_encoder(&CommandEncoderDescriptor::default());
             for layer in self.layers.iter().filter(|layer| layer.group == group) {
-                let (n, from, to) = (layer.page_bytes, u64::from(from.0), u64::from(to.0));
-                for pages in [&layer.k, &layer.v] {
-                    encoder.copy_buffer_to_buffer(pages, from * n, &self.spare, 0, n);
-                    encoder.copy_buffer_to_buffer(&self.spare, 0, pages, to * n, n);
+                for Pages { buffer, page_bytes: n } in [&layer.k, &layer.v].into_iter().chain(&layer.scales) {
+                    let (n, from, to) = (*n, u64::from(from.0), u64::from(to.0));
+                    encoder.copy_buffer_to_buffer(buffer, from * n, &self.spare, 0, n);
+                    encoder.copy_buffer_to_buffer(&self.spare, 0, buffer, to * n, n);
                 }
             }
             device.queue.submit([encoder.finish()]);
@@ -77,9 +89,17 @@ impl KvStore {
     }
 }
 
+impl Layer {
+    /// What keys and values are written to.
+    pub(crate) fn buffers(&self) -> impl Iterator<Item = Buffer> {
+        [&self.k, &self.v].into_iter().chain(&self.scales).map(|pages| pages.buffer.clone())
+    }
+}
+
 pub(crate) fn shader_kv(element: KvElement) -> Kv {
     match element {
         KvElement::F16 => Kv::F16,
         KvElement::F32 => Kv::F32,
+        KvElement::Q8_0 => Kv::Q8_0,
     }
 }

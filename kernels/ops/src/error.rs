@@ -2,6 +2,8 @@
 
 use silhak_quant::Format;
 
+use crate::KvElement;
+
 /// An error of a plan, a batch or a backend.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -61,6 +63,25 @@ pub enum Error {
         /// How many the plan has.
         expected: usize,
         /// How many were given.
+        found: usize,
+    },
+    /// The name of a way to store keys and values is not known.
+    #[error("keys and values cannot be stored as `{found}`; expected `f16`, `f32` or `q8_0`")]
+    UnknownKvElement {
+        /// What was given.
+        found: String,
+    },
+    /// A model's heads cannot be stored as asked.
+    #[error(
+        "keys and values in {element} need heads of a multiple of {block_len} values, and this model's have {found}; \
+         use `--kv f16`"
+    )]
+    KvHead {
+        /// What was asked for.
+        element: KvElement,
+        /// Values that are stored together.
+        block_len: usize,
+        /// Values per head.
         found: usize,
     },
     /// Weight data could not be decoded.

@@ -118,7 +118,7 @@ fn check_length(n_values: usize, n_blocks: usize, block_len: usize) -> Result<()
     }
 }
 
-fn quantize_block<const N: usize>(x: &[f32; N]) -> (f32, [i8; N]) {
+pub(crate) fn quantize_block<const N: usize>(x: &[f32; N]) -> (f32, [i8; N]) {
     // The bit patterns of magnitudes order like the magnitudes, with infinity and then NaN on top.
     let amax = f32::from_bits(x.iter().map(|x| x.abs().to_bits()).max().unwrap_or(0));
     if !amax.is_finite() {

@@ -7,6 +7,7 @@
 //! - [`Mix`]: which format each matrix of a model gets in a file called `Q4_K_M` and the like.
 //! - [`planar`]: weights as a GPU reads them.
 //! - [`activations`]: the 8-bit activations that integer dot products take.
+//! - [`quantize_kv`]: keys and values in 8 bits.
 //!
 //! ```
 //! use silhak_quant::{Format, dequantize, quantize};
@@ -30,6 +31,7 @@ pub mod blocks;
 mod dequantize;
 mod error;
 mod format;
+mod kv;
 mod mix;
 pub mod planar;
 mod quantize;
@@ -38,5 +40,6 @@ mod round;
 pub use dequantize::dequantize;
 pub use error::Error;
 pub use format::Format;
+pub use kv::quantize_kv;
 pub use mix::{Mix, Outline};
 pub use quantize::{quantize, quantize_weighted};

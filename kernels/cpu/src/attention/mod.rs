@@ -12,12 +12,11 @@ mod unit;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use half::f16;
 use silhak_ops::{Batch, Error, KvId, KvLayer};
 
 use crate::Caps;
 use crate::executor::Shared;
-use crate::kv::{Element, KvStore, LayerView, Pages};
+use crate::kv::{KvAccess, KvStore, LayerView};
 use crate::simd::{self, Kernel, Simd};
 
 pub(crate) use queries::Queries;
@@ -88,8 +87,9 @@ impl Attention {
         // SAFETY: the caller's promise.
         unsafe {
             match view {
-                LayerView::F16(pages) => self.run_units::<f16>(call, pages, group, next, room),
-                LayerView::F32(pages) => self.run_units::<f32>(call, pages, group, next, room),
+                LayerView::F16(pages) => self.run_units(call, pages, group, next, room),
+                LayerView::F32(pages) => self.run_units(call, pages, group, next, room),
+                LayerView::Q8_0(pages) => self.run_units(call, pages, group, next, room),
             }
         }
     }
@@ -113,10 +113,10 @@ impl Attention {
         }
     }
 
-    unsafe fn run_units<E: Element>(
+    unsafe fn run_units<P: KvAccess>(
         &self,
         call: &Call,
-        pages: Pages<E>,
+        pages: P,
         group: usize,
         next: &AtomicUsize,
         room: &mut [f32],

@@ -7,7 +7,7 @@ use silhak_ops::{Error, PageTable};
 use super::softmax::{self, NOTHING, State};
 use super::tile::Product;
 use super::{Attention, BLOCK, Call, SPLIT, Tile};
-use crate::kv::{self, Element, GROUP, Pages};
+use crate::kv::{self, Element, GROUP, KvAccess, Place};
 use crate::simd::{Kernel, Simd};
 
 /// What a thread needs to compute, in float32 values.
@@ -31,8 +31,8 @@ struct Room<'a> {
     states: &'a mut [State],
     /// The same of `total`.
     total_states: &'a mut [State],
-    /// Keys put in groups: `[head_dim, GROUP]`.
-    keys: &'a mut [f32],
+    /// Keys put in groups, or values that are not read where they are stored: `[head_dim, GROUP]`.
+    read: &'a mut [f32],
 }
 
 impl Workspace {
@@ -59,16 +59,16 @@ impl Workspace {
             total,
             states: states.as_chunks_mut().0,
             total_states: total_states.as_chunks_mut().0,
-            keys: &mut room[..self.head_dim * GROUP],
+            read: &mut room[..self.head_dim * GROUP],
         }
     }
 }
 
 /// A unit and all it needs.
-pub(super) struct Unit<'a, E> {
+pub(super) struct Unit<'a, P> {
     pub(super) attention: &'a Attention,
     pub(super) call: &'a Call<'a>,
-    pub(super) pages: Pages<'a, E>,
+    pub(super) pages: P,
     pub(super) table: &'a PageTable,
     pub(super) tile: &'a Tile,
     /// Key-value head.
@@ -80,7 +80,7 @@ pub(super) struct Unit<'a, E> {
     pub(super) room: &'a mut [f32],
 }
 
-impl<E: Element> Kernel for Unit<'_, E> {
+impl<P: KvAccess> Kernel for Unit<'_, P> {
     type Output = Result<(), Error>;
 
     #[inline(always)]
@@ -88,7 +88,7 @@ impl<E: Element> Kernel for Unit<'_, E> {
         let &Attention { shape, heads_per_kv, .. } = self.attention;
         let (n_rows, head_dim) = (self.tile.tokens.len() * heads_per_kv, shape.head_dim);
         let room = std::mem::take(&mut self.room);
-        let Room { q, scores, acc, total, states, total_states, keys } = Workspace::new(n_rows, head_dim).cut(room);
+        let Room { q, scores, acc, total, states, total_states, read } = Workspace::new(n_rows, head_dim).cut(room);
         self.read_queries(q);
         total.fill(0.0);
         total_states.fill(NOTHING);
@@ -98,9 +98,9 @@ impl<E: Element> Kernel for Unit<'_, E> {
             for block in (split * SPLIT..(split + 1) * SPLIT).step_by(BLOCK) {
                 let seen = self.seen(block);
                 if !seen.is_empty() {
-                    self.score(s, block, seen.clone(), q, scores, keys)?;
+                    self.score(s, block, seen.clone(), q, scores, read)?;
                     self.weigh(s, block, scores, states, acc);
-                    self.sum(s, block, seen, scores, acc)?;
+                    self.sum(s, block, seen, scores, acc, read)?;
                 }
             }
             if self.partial.is_none() {
@@ -118,7 +118,7 @@ impl<E: Element> Kernel for Unit<'_, E> {
     }
 }
 
-impl<E: Element> Unit<'_, E> {
+impl<P: KvAccess> Unit<'_, P> {
     /// The positions from `block` on, at most a block of them, that any query sees.
     fn seen(&self, block: usize) -> Range<usize> {
         let first = self.visible(self.tile.position);
@@ -150,19 +150,19 @@ impl<E: Element> Unit<'_, E> {
         seen: Range<usize>,
         q: &[f32],
         scores: &mut [[f32; BLOCK]],
-        regrouped: &mut [f32],
+        room: &mut [f32],
     ) -> Result<(), Error> {
-        let page_len = self.pages.page_len();
+        let shape = self.pages.shape();
         for group in (seen.start / GROUP * GROUP..seen.end).step_by(GROUP) {
             let out = &mut scores.as_flattened_mut()[group - block..];
-            if self.pages.group_len() == GROUP {
-                let page = kv::page(self.table, group / page_len)?;
+            if shape.group_len() == GROUP {
+                let place = self.place(group)?;
                 // SAFETY: nobody writes keys while attention runs.
-                let keys = unsafe { self.pages.keys(page, self.head, group % page_len / GROUP) };
+                let keys = unsafe { self.pages.read_keys(s, place, room) };
                 self.products(q, keys).run(s, out);
             } else {
-                self.regroup(group.max(seen.start)..seen.end.min(group + GROUP), regrouped)?;
-                self.products(q, &*regrouped).run(s, out);
+                self.regroup(group.max(seen.start)..seen.end.min(group + GROUP), room)?;
+                self.products(q, &*room).run(s, out);
             }
         }
         Ok(())
@@ -177,16 +177,22 @@ impl<E: Element> Unit<'_, E> {
 
     /// Puts the keys at `positions`, all of one group, in the order of groups; other places keep what they hold.
     fn regroup(&self, positions: Range<usize>, keys: &mut [f32]) -> Result<(), Error> {
-        let page_len = self.pages.page_len();
         for position in positions {
-            let page = kv::page(self.table, position / page_len)?;
+            let place = self.place(position)?;
             // SAFETY: nobody writes keys while attention runs.
-            let key = unsafe { self.pages.keys(page, self.head, position % page_len) };
+            let key = unsafe { self.pages.read_key(place) };
             for (to, from) in keys.chunks_exact_mut(GROUP).zip(key) {
-                to[position % GROUP] = from.to_f32();
+                to[position % GROUP] = from;
             }
         }
         Ok(())
+    }
+
+    /// Where a position's keys and values of this unit's head are.
+    fn place(&self, position: usize) -> Result<Place, Error> {
+        let page_len = self.pages.shape().page_len;
+        let page = kv::page(self.table, position / page_len)?;
+        Ok(Place { page, head: self.head, slot: position % page_len })
     }
 
     /// Turns scores into weights; what a query does not see weighs nothing.
@@ -212,14 +218,15 @@ impl<E: Element> Unit<'_, E> {
         seen: Range<usize>,
         weights: &[[f32; BLOCK]],
         acc: &mut [f32],
+        room: &mut [f32],
     ) -> Result<(), Error> {
-        let (head_dim, page_len) = (self.attention.shape.head_dim, self.pages.page_len());
+        let (head_dim, page_len) = (self.attention.shape.head_dim, self.pages.shape().page_len);
         let mut position = seen.start;
         while position < seen.end {
-            let n = (page_len - position % page_len).min(seen.end - position);
-            let page = kv::page(self.table, position / page_len)?;
+            let n = (page_len - position % page_len).min(seen.end - position).min(P::MOST_VALUES);
+            let place = self.place(position)?;
             // SAFETY: nobody writes values while attention runs.
-            let values = unsafe { self.pages.values(page, self.head, position % page_len, n) };
+            let values = unsafe { self.pages.read_values(s, place, n, room) };
             let whole = head_dim / GROUP * GROUP;
             for column in (0..whole).step_by(GROUP) {
                 let product = Product {

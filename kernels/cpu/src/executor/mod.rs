@@ -148,7 +148,7 @@ impl Backend for Cpu {
     fn estimate(&self, plan: &Plan, config: &ExecConfig) -> Result<MemoryUse, Error> {
         check_config(config)?;
         let groups = plan.kv_groups();
-        kv::check(&groups, &config.kv)?;
+        config.kv.check(plan)?;
         let vectors = program::vector_weights(plan);
         let vector_bytes = |id: &silhak_ops::WeightId| 4 * plan.weight(*id).rows * plan.weight(*id).cols;
         let storages = self.storages(plan);

@@ -1,9 +1,8 @@
 //! Keys and values as floats.
 
 use half::f16;
-use silhak_ops::{Error, PageTable};
 
-use super::{Pages, page};
+use super::{KvAccess, PageShape, Pages, Place};
 use crate::simd::{LANES, Simd};
 
 /// How a key or a value is stored.
@@ -50,24 +49,35 @@ impl Element for f16 {
     }
 }
 
-impl<E: Element> Pages<'_, E> {
-    /// Stores one token's keys and values, `[n_kv_heads, len]`, rounded to the nearest.
-    ///
-    /// # Safety
-    /// Nobody else reads or writes the place of `position` meanwhile.
-    pub(super) unsafe fn write_floats(
-        &self,
-        table: &PageTable,
-        position: usize,
-        k: &[f32],
-        v: &[f32],
-    ) -> Result<(), Error> {
-        let (page, slot) = (page(table, position / self.page_len())?, position % self.page_len());
-        for (head, (k, v)) in k.chunks_exact(self.len()).zip(v.chunks_exact(self.len())).enumerate() {
-            let (k, v) = (k.iter().map(|&x| E::from_f32(x)), v.iter().map(|&x| E::from_f32(x)));
-            // SAFETY: the caller's promise.
-            unsafe { self.write(page, head, slot, k, v) }
-        }
-        Ok(())
+impl<E: Element> KvAccess for Pages<'_, E> {
+    type Element = E;
+
+    const MOST_VALUES: usize = usize::MAX;
+
+    fn shape(&self) -> PageShape {
+        self.shape()
+    }
+
+    unsafe fn write_head(&self, place: Place, key: &[f32], value: &[f32]) {
+        let items = key.iter().zip(value).map(|(&key, &value)| (E::from_f32(key), E::from_f32(value)));
+        // SAFETY: the caller's promise.
+        unsafe { self.write(place, 0, items) }
+    }
+
+    #[inline(always)]
+    unsafe fn read_keys<'b, S: Simd>(&'b self, _: S, place: Place, _: &'b mut [f32]) -> &'b [E] {
+        // SAFETY: the caller's promise.
+        unsafe { self.keys(place) }
+    }
+
+    unsafe fn read_key(&self, place: Place) -> impl Iterator<Item = f32> {
+        // SAFETY: the caller's promise.
+        unsafe { self.keys(place) }.iter().map(|x| x.to_f32())
+    }
+
+    #[inline(always)]
+    unsafe fn read_values<'b, S: Simd>(&'b self, _: S, place: Place, n: usize, _: &'b mut [f32]) -> &'b [E] {
+        // SAFETY: the caller's promise.
+        unsafe { self.values(place, n) }
     }
 }

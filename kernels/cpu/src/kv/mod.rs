@@ -1,14 +1,18 @@
-//! Keys and values in pages, as attention reads them: [`pages`] says in which order, [`floats`] as what.
+//! Keys and values in pages, as attention reads them: [`pages`] says in which order, [`floats`] and [`q8_0`] as what.
 
+mod access;
 mod floats;
 mod pages;
+mod q8_0;
 
 use half::f16;
 use silhak_ops::{Batch, Error, KvConfig, KvElement, KvGroup, KvId, KvLayer, Page, PageTable, Plan};
 
+pub(crate) use access::KvAccess;
 pub(crate) use floats::Element;
-pub(crate) use pages::{GROUP, Pages};
-use pages::{PageBuffers, PageShape};
+use pages::PageBuffers;
+pub(crate) use pages::{GROUP, PageShape, Pages, Place};
+use q8_0::{Q8_0Buffers, Q8_0Pages};
 
 /// The pages of every layer.
 #[derive(Debug)]
@@ -30,6 +34,7 @@ struct LayerStore {
 enum LayerPages {
     F16(PageBuffers<f16>),
     F32(PageBuffers<f32>),
+    Q8_0(Q8_0Buffers),
 }
 
 /// A layer's keys and values, shared out to threads.
@@ -39,13 +44,15 @@ pub(crate) enum LayerView<'a> {
     F16(Pages<'a, f16>),
     /// In single precision.
     F32(Pages<'a, f32>),
+    /// In 8 bits.
+    Q8_0(Q8_0Pages<'a>),
 }
 
 impl KvStore {
     /// Room for all pages of all layers.
     pub(crate) fn new(plan: &Plan, config: &KvConfig) -> Result<Self, Error> {
         let groups = plan.kv_groups();
-        check(&groups, config)?;
+        config.check(plan)?;
         let mut group_of = vec![0; plan.kv_layers().len()];
         for (i, group) in groups.iter().enumerate() {
             group.layers.iter().for_each(|layer| group_of[layer.index()] = i);
@@ -57,6 +64,7 @@ impl KvStore {
             let pages = match config.element {
                 KvElement::F16 => LayerPages::F16(PageBuffers::zeroed(n_pages, shape)?),
                 KvElement::F32 => LayerPages::F32(PageBuffers::zeroed(n_pages, shape)?),
+                KvElement::Q8_0 => LayerPages::Q8_0(Q8_0Buffers::zeroed(n_pages, shape)?),
             };
             Ok(LayerStore { group, pages })
         };
@@ -69,6 +77,7 @@ impl KvStore {
         let bytes = |layer: &LayerStore| match &layer.pages {
             LayerPages::F16(pages) => pages.bytes(),
             LayerPages::F32(pages) => pages.bytes(),
+            LayerPages::Q8_0(pages) => pages.bytes(),
         };
         self.layers.iter().map(bytes).sum()
     }
@@ -84,6 +93,7 @@ impl KvStore {
         let view = match pages {
             LayerPages::F16(pages) => LayerView::F16(pages.share()),
             LayerPages::F32(pages) => LayerView::F32(pages.share()),
+            LayerPages::Q8_0(pages) => LayerView::Q8_0(pages.share()),
         };
         (view, *group)
     }
@@ -101,6 +111,7 @@ impl KvStore {
             match &mut layer.pages {
                 LayerPages::F16(pages) => pages.copy_page(from, to),
                 LayerPages::F32(pages) => pages.copy_page(from, to),
+                LayerPages::Q8_0(pages) => pages.copy_page(from, to),
             }
         }
         Ok(())
@@ -116,22 +127,12 @@ impl LayerView<'_> {
         // SAFETY: the caller's promise.
         unsafe {
             match self {
-                LayerView::F16(pages) => pages.write_floats(table, position, k, v),
-                LayerView::F32(pages) => pages.write_floats(table, position, k, v),
+                LayerView::F16(pages) => pages.write_token(table, position, k, v),
+                LayerView::F32(pages) => pages.write_token(table, position, k, v),
+                LayerView::Q8_0(pages) => pages.write_token(table, position, k, v),
             }
         }
     }
-}
-
-/// Checks what [`KvStore::new`] relies on.
-pub(crate) fn check(groups: &[KvGroup], config: &KvConfig) -> Result<(), Error> {
-    if config.n_pages.len() != groups.len() {
-        return Err(Error::Count { what: "key-value groups", expected: groups.len(), found: config.n_pages.len() });
-    }
-    if config.page_len == 0 && !groups.is_empty() {
-        return Err(Error::Count { what: "positions per key-value page", expected: 1, found: 0 });
-    }
-    Ok(())
 }
 
 /// Checks that no two tokens of a batch are to be stored in one place, which two threads could then write at once.

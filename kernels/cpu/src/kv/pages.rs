@@ -33,11 +33,30 @@ pub(crate) struct Pages<'a, T> {
 
 /// What a page holds of a layer.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct PageShape {
-    pub(super) page_len: usize,
-    pub(super) n_kv_heads: usize,
+pub(crate) struct PageShape {
+    /// Positions.
+    pub(crate) page_len: usize,
+    /// Heads.
+    pub(crate) n_kv_heads: usize,
     /// Items of a head at one position, for keys and for values alike.
-    pub(super) len: usize,
+    pub(crate) len: usize,
+}
+
+/// A position of a head in a page.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) page: usize,
+    /// Key-value head.
+    pub(crate) head: usize,
+    /// Position within the page.
+    pub(crate) slot: usize,
+}
+
+impl PageShape {
+    /// Positions per group of keys: 16, or 1 where pages are not whole groups.
+    pub(crate) fn group_len(&self) -> usize {
+        if self.page_len.is_multiple_of(GROUP) { GROUP } else { 1 }
+    }
 }
 
 impl<T: Pod> PageBuffers<T> {
@@ -70,70 +89,59 @@ impl<T: Pod> PageBuffers<T> {
 }
 
 impl<'a, T: Pod> Pages<'a, T> {
-    /// Items of a head at one position.
-    pub(super) fn len(&self) -> usize {
-        self.shape.len
+    /// What a page holds.
+    pub(super) fn shape(&self) -> PageShape {
+        self.shape
     }
 
-    /// Positions per page.
-    pub(crate) fn page_len(&self) -> usize {
-        self.shape.page_len
-    }
-
-    /// Positions per group of keys: 16, or 1 where pages are not whole groups.
-    pub(crate) fn group_len(&self) -> usize {
-        if self.shape.page_len.is_multiple_of(GROUP) { GROUP } else { 1 }
-    }
-
-    /// Stores the key and the value of one head, `len` items each, at the place `slot` of `page`.
+    /// Stores some items of the key and of the value of one head, from item `first` on.
     ///
     /// # Safety
-    /// Nobody else reads or writes them meanwhile.
-    pub(super) unsafe fn write(
-        &self,
-        page: usize,
-        head: usize,
-        slot: usize,
-        key: impl Iterator<Item = T>,
-        value: impl Iterator<Item = T>,
-    ) {
-        let (len, group) = (self.shape.len, self.group_len());
-        let tile = self.tile(page, head);
-        let keys = tile + slot / group * group * len + slot % group;
-        for (i, item) in (0..len).zip(key) {
+    /// Nobody else reads or writes the place meanwhile.
+    ///
+    /// # Panics
+    /// If there are more than a head has.
+    pub(super) unsafe fn write(&self, place: Place, first: usize, items: impl ExactSizeIterator<Item = (T, T)>) {
+        let (len, group, n) = (self.shape.len, self.shape.group_len(), items.len());
+        assert!(first + n <= len, "{n} items from {first} of {len}");
+        let keys = self.group_start(place) + first * group + place.slot % group;
+        let values = self.tile(place) + place.slot * len + first;
+        // SAFETY: a part of the place that the caller has for itself.
+        let values = unsafe { self.v.get_mut(values..values + n) };
+        for (i, ((key, value), to)) in items.zip(values).enumerate() {
+            *to = value;
             let at = keys + i * group;
-            // SAFETY: an item of the place that the caller has for itself.
-            let place = unsafe { self.k.get_mut(at..at + 1) };
-            place[0] = item;
+            // SAFETY: as above.
+            let to = unsafe { self.k.get_mut(at..at + 1) };
+            to[0] = key;
         }
-        let at = tile + slot * len;
-        // SAFETY: as above.
-        let values = unsafe { self.v.get_mut(at..at + len) };
-        values.iter_mut().zip(value).for_each(|(to, item)| *to = item);
     }
 
-    /// The keys of one group of one head, from group `group` of `page`: `[len][group_len]`.
+    /// The keys of one head in the group at a place: `[len][group_len]`.
     ///
     /// # Safety
     /// Nobody writes them meanwhile.
-    pub(crate) unsafe fn keys(&self, page: usize, head: usize, group: usize) -> &'a [T] {
-        let len = self.shape.len * self.group_len();
-        let at = self.tile(page, head) + group * len;
+    pub(super) unsafe fn keys(&self, place: Place) -> &'a [T] {
+        let at = self.group_start(place);
         // SAFETY: the caller's promise.
-        unsafe { self.k.get(at..at + len) }
+        unsafe { self.k.get(at..at + self.shape.len * self.shape.group_len()) }
     }
 
-    /// The values of one head at `n` places of `page` from `slot`: `[n][len]`.
+    /// The values of one head at `n` places of a page: `[n][len]`.
     ///
     /// # Safety
     /// Nobody writes them meanwhile.
-    pub(crate) unsafe fn values(&self, page: usize, head: usize, slot: usize, n: usize) -> &'a [T] {
-        let at = self.tile(page, head) + slot * self.shape.len;
+    pub(super) unsafe fn values(&self, place: Place, n: usize) -> &'a [T] {
+        let at = self.tile(place) + place.slot * self.shape.len;
         // SAFETY: the caller's promise.
         unsafe { self.v.get(at..at + n * self.shape.len) }
     }
 
-    fn tile(&self, page: usize, head: usize) -> usize {
+    fn group_start(&self, place: Place) -> usize {
+        self.tile(place) + place.slot / self.shape.group_len() * self.shape.group_len() * self.shape.len
+    }
+
+    fn tile(&self, Place { page, head, .. }: Place) -> usize {
         (page * self.shape.n_kv_heads + head) * self.shape.page_len * self.shape.len
     }
 }

@@ -40,6 +40,11 @@ impl Simd for Dotprod {
             );
             [low, high]
         }
+        fn load_i8(self, x: &[i8; LANES]) -> Lanes {
+            let halves = vmovl_s8(vld1_s8(x.as_ptr()));
+            let floats = |halves| vcvtq_f32_s32(vmovl_s16(halves));
+            [floats(vget_low_s16(halves)), floats(vget_high_s16(halves))]
+        }
         fn store(self, x: Lanes, out: &mut [f32; LANES]) {
             vst1q_f32(out.as_mut_ptr(), x[0]);
             vst1q_f32(out.as_mut_ptr().add(4), x[1]);

@@ -37,8 +37,9 @@ impl Compiler<'_> {
         let head_pairs = shape.head_dim as u32 / 2;
         let kv_kind = shader_kv(self.config.kv.element);
         let work = Work::Attention { kv: kv_kind, head_pairs, heads_per_kv, n_kv_heads, quantized };
-        let read = [self.slot(q), kv.k.clone(), kv.v.clone(), self.partials.clone()];
-        let buffers = read.into_iter().chain(out.iter().cloned()).collect();
+        let read = [self.slot(q), kv.k.buffer.clone(), kv.v.buffer.clone(), self.partials.clone()];
+        let scales = kv.scales.as_ref().map(|scales| scales.buffer.clone());
+        let buffers = read.into_iter().chain(out.iter().cloned()).chain(scales).collect();
         self.push_buffers(work, &params, buffers);
         let buffers = [self.partials.clone()].into_iter().chain(out).collect();
         self.push_buffers(Work::Merge { n_heads, head_pairs, quantized }, &params, buffers);
@@ -46,7 +47,7 @@ impl Compiler<'_> {
 
     pub(super) fn kv_write(&mut self, layer: KvId, k: ValueId, v: ValueId) {
         let (n_pairs, kv) = (self.width(k) / 2, self.kv.layer(layer));
-        let buffers = vec![self.slot(k), self.slot(v), kv.k.clone(), kv.v.clone()];
+        let buffers = [self.slot(k), self.slot(v)].into_iter().chain(kv.buffers()).collect();
         let shader = Shader::KvWrite { kv: shader_kv(self.config.kv.element) };
         let work = Work::PerRow { shader, groups: n_pairs.div_ceil(64), rows: Rows::Tokens };
         let params = [n_pairs, kv.group as u32, self.config.kv.page_len as u32];
@@ -78,7 +79,7 @@ impl Compiler<'_> {
         let threads = (self.width(q) + self.width(k)) / 2;
         let work = Work::PerRow { shader, groups: threads.div_ceil(64), rows: Rows::Tokens };
         let values = [q, k, v, out].map(|value| self.slot(value));
-        let buffers = values.into_iter().chain([kv.k.clone(), kv.v.clone()]).collect();
+        let buffers = values.into_iter().chain(kv.buffers()).collect();
         self.push_buffers(work, &params, buffers);
         Ok(())
     }

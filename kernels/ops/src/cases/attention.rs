@@ -21,15 +21,20 @@ const SHAPES: &[Shape] = &[
     Shape { n_heads: 4, n_kv_heads: 4, head_dim: 20, window: None, page_len: 7, steps: &[&[30, 1, 2], &[1, 9, 0]] },
     Shape { n_heads: 4, n_kv_heads: 1, head_dim: 256, window: Some(8), page_len: 4, steps: &[&[21], &[1], &[6]] },
     Shape { n_heads: 6, n_kv_heads: 2, head_dim: 128, window: Some(33), page_len: 16, steps: &[&[90, 10], &[1, 1]] },
+    Shape { n_heads: 6, n_kv_heads: 3, head_dim: 96, window: Some(20), page_len: 24, steps: &[&[40, 1], &[1, 2]] },
+    Shape { n_heads: 2, n_kv_heads: 1, head_dim: 32, window: None, page_len: 3, steps: &[&[11], &[1]] },
     Shape { n_heads: 8, n_kv_heads: 1, head_dim: 128, window: None, page_len: 64, steps: &[&[257], &[1], &[2]] },
     // The one key that all heads of latent attention share.
     Shape { n_heads: 9, n_kv_heads: 1, head_dim: 576, window: None, page_len: 16, steps: &[&[30], &[1], &[3]] },
 ];
 
-/// Every shape with both ways to store keys and values.
+/// Every shape with every way to store its keys and values.
 pub fn attention_cases() -> Vec<Case> {
-    let both = |(i, shape)| [KvElement::F32, KvElement::F16].map(|e| attention_case(shape, e, 5000 + i as u64));
-    SHAPES.iter().enumerate().flat_map(both).collect()
+    let of_shape = |(i, shape): (usize, &'static Shape)| {
+        let fits = |element: &KvElement| shape.head_dim.is_multiple_of(element.block_len());
+        KvElement::ALL.into_iter().filter(fits).map(move |e| attention_case(shape, e, 5000 + i as u64))
+    };
+    SHAPES.iter().enumerate().flat_map(of_shape).collect()
 }
 
 fn attention_case(shape: &Shape, element: KvElement, seed: u64) -> Case {
@@ -61,7 +66,7 @@ fn attention_case(shape: &Shape, element: KvElement, seed: u64) -> Case {
     };
     let steps = steps.iter().map(&mut step).collect();
     let kv = KvConfig { page_len, n_pages: vec![n_pages], element };
-    let name = format!("attention {n_heads}/{n_kv_heads}x{head_dim} {element:?} window={window:?} page_len={page_len}");
+    let name = format!("attention {n_heads}/{n_kv_heads}x{head_dim} {element} window={window:?} page_len={page_len}");
     Case { name, plan: plan.into(), weights: Vec::new(), kv, steps }
 }
 

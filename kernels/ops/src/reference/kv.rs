@@ -1,6 +1,8 @@
 //! Key-value pages as the reference keeps them: `[layer][page][position][n_kv_heads * head_dim]`.
 
 use half::f16;
+use silhak_quant::blocks::BlockQ8_0;
+use silhak_quant::quantize_kv;
 
 use crate::{Batch, Error, KvConfig, KvElement, KvGroup, KvId, KvLayer, Page, Plan};
 
@@ -20,12 +22,7 @@ struct LayerStore {
 
 impl KvStore {
     pub(super) fn new(plan: &Plan, groups: &[KvGroup], config: &KvConfig) -> Result<Self, Error> {
-        if config.n_pages.len() != groups.len() {
-            return Err(Error::Count { what: "key-value groups", expected: groups.len(), found: config.n_pages.len() });
-        }
-        if config.page_len == 0 && !groups.is_empty() {
-            return Err(Error::Count { what: "positions per key-value page", expected: 1, found: 0 });
-        }
+        config.check(plan)?;
         let layer = |(i, &shape): (usize, &KvLayer)| {
             let group = groups.iter().position(|g| g.layers.contains(&KvId(i))).expect("every layer is in a group");
             let len = config.n_pages[group].checked_mul(config.page_len).and_then(|n| n.checked_mul(shape.width()));
@@ -59,12 +56,7 @@ impl KvStore {
             let at = self.offset(layer, batch, sequence, position as usize);
             let store = &mut self.layers[layer.index()];
             for (to, from) in [(&mut store.k, k), (&mut store.v, v)] {
-                for (to, &x) in to[at..at + width].iter_mut().zip(&from[i * width..]) {
-                    *to = match element {
-                        KvElement::F32 => x,
-                        KvElement::F16 => f16::from_f32(x).to_f32(),
-                    };
-                }
+                round(element, &from[i * width..(i + 1) * width], &mut to[at..at + width]);
             }
         }
     }
@@ -99,6 +91,20 @@ impl KvStore {
         let page_len = self.config.page_len;
         let page = batch.page_table(sequence, *group)[position / page_len].expect("Batch::check saw this page");
         (page.0 as usize * page_len + position % page_len) * shape.width()
+    }
+}
+
+/// Values as they come back from where they are stored.
+fn round(element: KvElement, from: &[f32], to: &mut [f32]) {
+    match element {
+        KvElement::F32 => to.copy_from_slice(from),
+        KvElement::F16 => to.iter_mut().zip(from).for_each(|(to, &x)| *to = f16::from_f32(x).to_f32()),
+        KvElement::Q8_0 => {
+            for (to, from) in to.as_chunks_mut::<32>().0.iter_mut().zip(from.as_chunks::<32>().0) {
+                let BlockQ8_0 { d, qs } = quantize_kv(from);
+                *to = qs.map(|q| d.to_f32() * f32::from(q));
+            }
+        }
     }
 }
 

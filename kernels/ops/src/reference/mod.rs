@@ -49,6 +49,7 @@ impl Backend for Reference {
     }
 
     fn estimate(&self, plan: &Plan, config: &ExecConfig) -> Result<MemoryUse, Error> {
+        config.kv.check(plan)?;
         let rows = |rows| if rows == Rows::Tokens { config.max_tokens } else { config.max_outputs };
         let scratch = plan.values().iter().map(|v| 4 * v.width * rows(v.rows)).sum();
         let mapped = plan.weight_bytes()?;
