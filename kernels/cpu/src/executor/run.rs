@@ -13,6 +13,7 @@ use super::buffer::Shared;
 use super::program::{Amount, Amounts, Elementwise, Matrix, Program, Slot, Step};
 use crate::attention::{self, Attention, Queries};
 use crate::kv::{KvStore, LayerView};
+use crate::linear::TILE_ROWS;
 use crate::team::Member;
 use crate::{ActivationWriter, Activations, Caps, LinearKernel, Output, gate, norm, rope};
 
@@ -216,7 +217,7 @@ impl Run<'_> {
             return;
         }
         let piece = n_out.div_ceil(PIECES_PER_THREAD * member.n_threads());
-        let piece = piece.next_multiple_of(COLUMN_UNIT).min(MOST_ROWS_PER_PIECE);
+        let piece = piece.next_multiple_of(TILE_ROWS).min(MOST_ROWS_PER_PIECE);
         loop {
             let start = taken.fetch_add(piece, Ordering::Relaxed);
             if start >= n_out {

@@ -38,7 +38,7 @@ use crate::{Caps, Isa};
 pub(crate) use activations::TOKENS;
 pub use activations::{ActivationLayout, ActivationWriter, Activations};
 pub use output::Output;
-pub(crate) use panels::ROWS;
+pub(crate) use panels::{ROWS, TILE_ROWS};
 pub use panels::{panel_bytes, repack, unpack};
 pub use reading::{Reading, Streams};
 

@@ -16,8 +16,8 @@ use crate::policy::Storage;
 
 /// Columns of a tile: whole blocks of any format.
 const COLS: usize = 512;
-/// Most rows of a tile.
-const TILE_ROWS: usize = 64;
+/// Most rows of a tile; calls for parts of a matrix had better be for multiples of it.
+pub(crate) const TILE_ROWS: usize = 64;
 /// Tokens that pass over a tile in one go: so many that unpacking the weights is a small part of the work, so few that
 /// their activations stay in the second-level cache while all tiles pass by.
 const MIN_TOKENS: usize = 64;

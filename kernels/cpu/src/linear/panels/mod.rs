@@ -25,6 +25,7 @@ use lanes::Bytes;
 
 pub(crate) use layout::ROWS;
 pub use layout::{panel_bytes, repack, unpack};
+pub(crate) use matmul::TILE_ROWS;
 
 /// The kernel for a variant, and the activations that it takes, if there is one and `caps` allow it.
 pub(super) fn kernel(variant: &Variant, caps: &Caps) -> Option<(Code, ActivationLayout)> {
