@@ -21,7 +21,6 @@ mod team;
 pub use caps::{Avx2, Avx512Vnni, AvxVnni, Caps, Dotprod, I8mm, Isa, UnknownIsa};
 pub use executor::{Cpu, CpuOptions, PanelCache, Release, Repack};
 pub use linear::{
-    ActivationLayout, ActivationWriter, Activations, LinearKernel, Output, Reading, Streams, panel_bytes, repack,
-    unpack,
+    ActivationLayout, ActivationWriter, Activations, LinearKernel, Output, Reading, panel_bytes, repack, unpack,
 };
 pub use team::{MOST_THREADS, Member, Team, default_threads};

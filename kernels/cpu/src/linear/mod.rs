@@ -40,7 +40,7 @@ pub use activations::{ActivationLayout, ActivationWriter, Activations};
 pub use output::Output;
 pub(crate) use panels::{ROWS, TILE_ROWS};
 pub use panels::{panel_bytes, repack, unpack};
-pub use reading::{Reading, Streams};
+pub use reading::Reading;
 
 /// Multiplies rows of one weight format with activations. Holding one proves that the processor can run it.
 #[derive(Clone, Copy)]
@@ -150,7 +150,11 @@ impl LinearKernel {
     }
 
     /// The same kernel, reading as it is told. One that takes no [`LinearKernel::readings`] does as before.
+    ///
+    /// # Panics
+    /// If there are no streams, or more than [`Reading::MOST_STREAMS`].
     pub fn reading(self, reading: Reading) -> LinearKernel {
+        assert!((1..=Reading::MOST_STREAMS).contains(&reading.streams), "{reading}");
         LinearKernel { reading, ..self }
     }
 

@@ -6,32 +6,24 @@ use std::fmt;
 /// processor to processor, and is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Reading {
-    /// The places that a thread reads from in turns.
-    pub streams: Streams,
+    /// The places of a matrix, equally far apart, that a thread reads from in turns: 1 to [`Reading::MOST_STREAMS`].
+    pub streams: usize,
     /// How many bytes ahead of each place are asked for.
     pub ahead: usize,
 }
 
-/// A number of places.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Streams {
-    /// From the first to the last.
-    One,
-    /// Half of the matrix apart.
-    Two,
-    /// A quarter of the matrix apart.
-    Four,
-}
-
 impl Reading {
+    /// A thread keeps the sums of so many places.
+    pub const MOST_STREAMS: usize = 4;
+
     /// What is worth trying, the likeliest first.
     pub const CANDIDATES: [Reading; 6] = [
-        Reading { streams: Streams::Four, ahead: 4096 },
-        Reading { streams: Streams::Two, ahead: 4096 },
-        Reading { streams: Streams::One, ahead: 4096 },
-        Reading { streams: Streams::Four, ahead: 2048 },
-        Reading { streams: Streams::Two, ahead: 2048 },
-        Reading { streams: Streams::One, ahead: 8192 },
+        Reading { streams: 4, ahead: 4096 },
+        Reading { streams: 2, ahead: 4096 },
+        Reading { streams: 1, ahead: 4096 },
+        Reading { streams: 4, ahead: 2048 },
+        Reading { streams: 2, ahead: 2048 },
+        Reading { streams: 1, ahead: 8192 },
     ];
 }
 
@@ -43,11 +35,6 @@ impl Default for Reading {
 
 impl fmt::Display for Reading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let streams = match self.streams {
-            Streams::One => 1,
-            Streams::Two => 2,
-            Streams::Four => 4,
-        };
-        write!(f, "{streams} streams, {} bytes ahead", self.ahead)
+        write!(f, "{} streams, {} bytes ahead", self.streams, self.ahead)
     }
 }

@@ -11,7 +11,7 @@ use super::layout::ROWS;
 use super::{array, bytes_of_format};
 use crate::linear::activations::{Activations, QuantizedRow};
 use crate::linear::output::Output;
-use crate::linear::reading::{Reading, Streams};
+use crate::linear::reading::Reading;
 
 /// All panels times all `tokens`, so many at a time that their sums stay in registers.
 #[inline(always)]
@@ -24,66 +24,50 @@ pub(super) fn matvec<L: Lanes, B: InLanes>(
     reading: Reading,
     out: &mut Output<'_>,
 ) {
-    let (mut done, ahead) = (0, reading.ahead);
+    let mut done = 0;
     while done < tokens.len() {
         let row = |i: usize| acts.row(tokens.start + done + i);
-        done += match (tokens.len() - done, reading.streams) {
-            (1, Streams::One) => streams::<L, B, 1, 1>(l, panels, cols, [row(0)], ahead, out, done),
-            (1, Streams::Two) => streams::<L, B, 1, 2>(l, panels, cols, [row(0)], ahead, out, done),
-            (1, Streams::Four) => streams::<L, B, 1, 4>(l, panels, cols, [row(0)], ahead, out, done),
-            (2 | 3, Streams::One) => streams::<L, B, 2, 1>(l, panels, cols, [0, 1].map(row), ahead, out, done),
-            (2 | 3, _) => streams::<L, B, 2, 2>(l, panels, cols, [0, 1].map(row), ahead, out, done),
-            _ => streams::<L, B, 4, 1>(l, panels, cols, [0, 1, 2, 3].map(row), ahead, out, done),
+        done += match tokens.len() - done {
+            1 => streams::<L, B, 1>(l, panels, cols, [row(0)], reading, out, done),
+            2 | 3 => streams::<L, B, 2>(l, panels, cols, [0, 1].map(row), reading, out, done),
+            _ => streams::<L, B, 4>(l, panels, cols, [0, 1, 2, 3].map(row), reading, out, done),
         };
     }
 }
 
-/// Multiplies all panels, `S` at a time, with `T` tokens, and writes from token `done` on; returns `T`.
+/// Multiplies all panels, some at a time, with `T` tokens, and writes from token `done` on; returns `T`.
 #[inline(always)]
-fn streams<L: Lanes, B: InLanes, const T: usize, const S: usize>(
+fn streams<L: Lanes, B: InLanes, const T: usize>(
     l: L,
     panels: &[u8],
     cols: usize,
     acts: [QuantizedRow<'_>; T],
-    ahead: usize,
+    reading: Reading,
     out: &mut Output<'_>,
     done: usize,
 ) -> usize {
     let (n_blocks, block_bytes) = (cols / B::LEN, ROWS * size_of::<B>());
     let panel_bytes = n_blocks * block_bytes;
     let n_panels = panels.len() / panel_bytes;
-    let distance = n_panels.div_ceil(S);
+    let distance = n_panels.div_ceil(reading.streams);
     for p in 0..distance {
-        // Where panels do not come together at the end, some stand in twice.
-        let mut at = [0; S];
-        for s in 0..S {
-            at[s] = (p + s * distance).min(n_panels - 1);
-        }
-        let mut sums = [[[l.splat_float(0.0); T]; ROWS / 8]; S];
+        let starts = (p..n_panels).step_by(distance);
+        let mut sums = [[[l.splat_float(0.0); T]; ROWS / 8]; Reading::MOST_STREAMS];
         for b in 0..n_blocks {
-            // Written out, for processors foresee what a load instruction reads next: each stream has its own.
-            macro_rules! stream {
-                ($s:literal) => {
-                    if $s < S {
-                        let block = &panels[at[$s % S] * panel_bytes + b * block_bytes..][..block_bytes];
-                        for i in 0..ROWS / L::N {
-                            add_block::<L, B, T>(l, block, i, &acts, b, ahead, &mut sums[$s % S][i]);
-                        }
-                    }
-                };
+            for (sums, p) in sums.iter_mut().zip(starts.clone()) {
+                let block = &panels[p * panel_bytes + b * block_bytes..][..block_bytes];
+                for i in 0..ROWS / L::N {
+                    add_block::<L, B, T>(l, block, i, &acts, b, reading.ahead, &mut sums[i]);
+                }
             }
-            stream!(0);
-            stream!(1);
-            stream!(2);
-            stream!(3);
         }
-        for s in 0..S {
+        for (sums, p) in sums.iter().zip(starts) {
             for t in 0..T {
                 let mut values = [0.0; ROWS];
                 for i in 0..ROWS / L::N {
-                    l.store_floats(sums[s][i][t], &mut values, i);
+                    l.store_floats(sums[i][t], &mut values, i);
                 }
-                let out = &mut out.token(done + t)[ROWS * at[s]..];
+                let out = &mut out.token(done + t)[ROWS * p..];
                 let n = out.len().min(ROWS);
                 out[..n].copy_from_slice(&values[..n]);
             }
@@ -116,38 +100,66 @@ fn add_block<L: Lanes, B: InLanes, const T: usize>(
     sums: &mut [L::F; T],
 ) {
     let (panel, block) = (block, Lines::new::<B>(l, block, i));
-    let (bytes, parts) = (bytes_of_format::<B>(), B::LEN / 32);
+    let parts = B::LEN / 32;
     let factors = B::factors(block);
     let offsets = if B::HAS_OFFSET { B::offsets(block) } else { factors };
-    for p in 0..parts {
-        prefetch(panel, i * parts + p, ROWS / L::N * parts, ahead);
-        let part = b * parts + p;
-        let weights = B::bytes_of(block, p);
-        let [a, b, c, d, e, f, g, h] = weights;
-        let (factors, offsets) = (B::part_scales(block, factors, p), B::part_offsets(block, offsets, p));
-        for t in 0..T {
-            let qs: &[[i8; 4]; 8] = array(acts[t].qs.as_chunks::<4>().0, 8 * part);
-            let (&[low, high], act_scale) = (array(acts[t].sums, 2 * part), acts[t].scales[part]);
-            let sum = i32::from(low) + i32::from(high);
-            let dots = if B::IS_SPLIT {
-                let first = l.dot(bytes, [a, b, c, d], array(qs, 0), low.into());
-                let second = l.dot(bytes, [e, f, g, h], array(qs, 4), high.into());
-                let first = l.mul(first, B::scale_of(block, 2 * p));
-                l.add(first, l.mul(second, B::scale_of(block, 2 * p + 1)))
-            } else {
-                l.dot(bytes, weights, qs, sum)
-            };
-            let splat_scale = l.splat_float(act_scale);
-            sums[t] = l.mul_add(l.float(dots), l.mul_float(factors, splat_scale), sums[t]);
-            if B::HAS_OFFSET {
-                let minima = if B::IS_SPLIT {
-                    let halves = l.splat(i32::from(low) & 0xffff | i32::from(high) << 16);
-                    l.mul_float(l.float(l.mul_halves(B::minima_of(block, p), halves)), splat_scale)
-                } else {
-                    l.splat_float(sum as f32 * act_scale)
-                };
-                sums[t] = l.mul_add(offsets, minima, sums[t]);
+    // Written out, for the bits that a part is made of are then constants, and those that parts share are decoded once.
+    macro_rules! part {
+        ($p:literal) => {
+            if $p < parts {
+                prefetch(panel, i * parts + $p, ROWS / L::N * parts, ahead);
+                let floats = (B::part_scales(block, factors, $p), B::part_offsets(block, offsets, $p));
+                add_part::<L, B, T>(l, block, $p, floats, acts, b * parts + $p, sums);
             }
+        };
+    }
+    part!(0);
+    part!(1);
+    part!(2);
+    part!(3);
+    part!(4);
+    part!(5);
+    part!(6);
+    part!(7);
+}
+
+/// Adds part `p` of a block, which is part `at` of the rows, given its scales and offsets.
+#[inline(always)]
+fn add_part<L: Lanes, B: InLanes, const T: usize>(
+    l: L,
+    block: Lines<'_, L>,
+    p: usize,
+    (scales, offsets): (L::F, L::F),
+    acts: &[QuantizedRow<'_>; T],
+    at: usize,
+    sums: &mut [L::F; T],
+) {
+    let bytes = bytes_of_format::<B>();
+    let weights = B::bytes_of(block, p);
+    let [a, b, c, d, e, f, g, h] = weights;
+    for t in 0..T {
+        let qs: &[[i8; 4]; 8] = array(acts[t].qs.as_chunks::<4>().0, 8 * at);
+        let (&[low, high], act_scale) = (array(acts[t].sums, 2 * at), acts[t].scales[at]);
+        let sum = i32::from(low) + i32::from(high);
+        let dots = if B::IS_SPLIT {
+            let first = l.dot(bytes, [a, b, c, d], array(qs, 0), low.into());
+            let second = l.dot(bytes, [e, f, g, h], array(qs, 4), high.into());
+            let first = l.mul(first, B::scale_of(block, 2 * p));
+            l.add(first, l.mul(second, B::scale_of(block, 2 * p + 1)))
+        } else {
+            l.dot(bytes, weights, qs, sum)
+        };
+        let splat_scale = l.splat_float(act_scale);
+        sums[t] = l.mul_add(l.float(dots), l.mul_float(scales, splat_scale), sums[t]);
+        if B::HAS_OFFSET {
+            let minima = if B::IS_SPLIT {
+                let halves = l.splat(i32::from(low) & 0xffff | i32::from(high) << 16);
+                l.mul_float(l.float(l.mul_halves(B::minima_of(block, p), halves)), splat_scale)
+            } else {
+                l.splat_float(sum as f32 * act_scale)
+            };
+            sums[t] = l.mul_add(offsets, minima, sums[t]);
         }
+        sums[t] = l.of_bits(l.pin(l.bits(sums[t])));
     }
 }

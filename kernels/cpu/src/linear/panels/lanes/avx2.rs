@@ -19,6 +19,7 @@ macro_rules! eight_lanes {
         type F = __m256;
 
         methods! {
+            fn pin(self, x: __m256i) -> __m256i { in_order(x) }
             fn load(self, bytes: &[u8], i: usize) -> __m256i {
                 _mm256_loadu_si256(bytes[4 * N * i..][..4 * N].as_ptr().cast())
             }
@@ -156,7 +157,6 @@ impl Lanes for Avx2 {
 
 impl Avx2 {
     methods! {
-        fn pin(self, x: __m256i) -> __m256i { in_order(x) }
         fn add_words(self, a: __m256i, b: __m256i) -> __m256i { _mm256_add_epi16(a, b) }
         fn mul_words(self, a: __m256i, b: __m256i) -> __m256i { _mm256_mullo_epi16(a, b) }
         fn unsigned_products(self, weights: __m256i, acts: __m256i) -> __m256i { _mm256_maddubs_epi16(weights, acts) }
@@ -254,7 +254,6 @@ impl Vnni for AvxVnni {
         fn add_products(self, sums: __m256i, weights: __m256i, acts: __m256i) -> __m256i {
             _mm256_dpbusd_avx_epi32(sums, weights, acts)
         }
-        fn pin(self, x: __m256i) -> __m256i { in_order(x) }
     }
 }
 

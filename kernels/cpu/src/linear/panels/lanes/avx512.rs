@@ -17,6 +17,7 @@ impl Lanes for Avx512Vnni {
     type F = __m512;
 
     methods! {
+        fn pin(self, x: __m512i) -> __m512i { in_order(x) }
         fn load(self, bytes: &[u8], i: usize) -> __m512i {
             _mm512_loadu_si512(bytes[4 * N * i..][..4 * N].as_ptr().cast())
         }
@@ -66,7 +67,6 @@ impl Vnni for Avx512Vnni {
         fn add_products(self, sums: __m512i, weights: __m512i, acts: __m512i) -> __m512i {
             _mm512_dpbusd_epi32(sums, weights, acts)
         }
-        fn pin(self, x: __m512i) -> __m512i { in_order(x) }
     }
 }
 

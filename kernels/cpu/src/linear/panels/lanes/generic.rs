@@ -18,6 +18,11 @@ impl Lanes for Generic {
     type F = F;
 
     #[inline(always)]
+    fn pin(self, x: I) -> I {
+        x
+    }
+
+    #[inline(always)]
     fn load(self, bytes: &[u8], i: usize) -> I {
         let lanes = bytes[4 * N * i..][..4 * N].as_chunks::<4>().0;
         from_fn(|l| i32::from_le_bytes(lanes[l]))

@@ -29,6 +29,10 @@ pub(super) trait Lanes: Copy {
     /// Lanes of float32.
     type F: Copy;
 
+    /// The same lanes, no later computed than here, and what reads memory behind this stays behind it. Left alone, the
+    /// compiler mixes what is written one after the other until it has to spill.
+    fn pin(self, x: Self::I) -> Self::I;
+
     fn load(self, bytes: &[u8], i: usize) -> Self::I;
     fn store(self, x: Self::I, bytes: &mut [u8], i: usize);
     /// Reads unsigned words of 2 bytes.

@@ -8,10 +8,6 @@ use crate::linear::activations::{GroupSums, TOKENS};
 pub(super) trait Vnni: Lanes {
     /// Adds the products of the four bytes of each lane.
     fn add_products(self, sums: Self::I, weights: Self::I, acts: Self::I) -> Self::I;
-
-    /// Keeps sums in the order in which they are written: left alone, the compiler computes one sum after the other, for
-    /// which it has to spill.
-    fn pin(self, x: Self::I) -> Self::I;
 }
 
 /// The methods of [`Lanes`] that multiply bytes.
