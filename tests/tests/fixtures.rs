@@ -170,6 +170,25 @@ fn trained_models_give_the_answers_of_the_makers_classes() {
     }
 }
 
+#[test]
+fn keys_and_values_in_8_bits_change_no_answer_of_a_trained_model() {
+    for model in all(Mix::Q8_0) {
+        let Some(answer) = &model.fixture.answer else { continue };
+        let file = ModelFile::open(model.path()).unwrap();
+        if file.model().plan().kv_layers().iter().any(|layer| !layer.head_dim.is_multiple_of(32)) {
+            continue;
+        }
+        for device in devices() {
+            let engine = model.load(|o| (o.device, o.kv_element) = (device, Some(KvElement::Q8_0)));
+            let distance = model.distance(&engine.logits(&model.fixture.ids, 64).unwrap());
+            println!("{} on {device}: {distance:.1e}", model.fixture.name);
+            assert!(distance <= 0.1 * model.tolerance(), "{} on {device}: {distance:.1e}", model.fixture.name);
+            let found = greedy(&engine, &answer.prompt, answer.tokens.len());
+            assert_eq!(found, answer.tokens, "{} on {device}", model.fixture.name);
+        }
+    }
+}
+
 /// What meets each matrix over a text, against the scalar reference, whatever the lengths of chunks.
 #[test]
 fn the_squares_of_inputs_are_those_of_the_reference() {

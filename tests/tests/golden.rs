@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use silhak::cpu::Isa;
-use silhak::{CancelToken, ChatOptions, Device, GenerateOptions, LoadOptions, Message, Model, SamplingOptions};
+use silhak::{
+    CancelToken, ChatOptions, Device, GenerateOptions, KvElement, LoadOptions, Message, Model, SamplingOptions,
+};
 use silhak_tests::models::model_or_skip;
 
 /// One file of `golden/`.
@@ -67,6 +69,20 @@ fn the_kernels_stay_near_the_golden_likelihood() {
         println!("{file}: cpu {found:.6}, scalar {scalar:.6}, golden {:.6}", golden.mean_nll);
         assert!((found - golden.mean_nll).abs() <= 0.01, "{file}: {found} is not near {}", golden.mean_nll);
         assert!((found - scalar).abs() <= 0.002, "{file}: {found} is not near {scalar}");
+    }
+}
+
+/// Small models lose by keys and values in 8 bits, as much as was measured.
+#[test]
+fn keys_and_values_in_8_bits_cost_what_was_measured() {
+    for (file, name) in MODELS {
+        let Some(path) = model_or_skip(&format!("{file}.gguf")) else { continue };
+        let kv_element = Some(KvElement::Q8_0);
+        let options = LoadOptions { device: Device::Cpu, n_ctx: Some(256), kv_element, ..LoadOptions::default() };
+        let golden = golden(name);
+        let found = mean_nll(&Model::load(path, options).unwrap(), &golden.ids);
+        println!("{file}: {found:.6}, golden {:.6}", golden.mean_nll);
+        assert!((found - golden.mean_nll).abs() <= 0.1, "{file}: {found} is not near {}", golden.mean_nll);
     }
 }
 

@@ -44,12 +44,12 @@ impl Device {
         }
     }
 
-    /// Keys and values in half precision, but for the float32 reference.
-    pub(crate) fn kv_element(self) -> KvElement {
-        match self {
+    /// How keys and values are stored: in half precision, but for the float32 reference, where the options say nothing.
+    pub(crate) fn kv_element(self, options: &LoadOptions) -> KvElement {
+        options.kv_element.unwrap_or(match self {
             Device::Reference => KvElement::F32,
             Device::Auto | Device::Cpu | Device::Gpu | Device::ReferenceA8 => KvElement::F16,
-        }
+        })
     }
 }
 

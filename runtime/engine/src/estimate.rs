@@ -108,7 +108,7 @@ pub(crate) fn exec_config(file: &ModelFile, options: &LoadOptions) -> Result<Exe
     let per_sequence = PagePool::pages_for(&groups, n_ctx, options.max_batch, options.page_len);
     let n_pages = per_sequence.iter().map(|n| n * options.sequences).collect();
     Ok(ExecConfig {
-        kv: KvConfig { page_len: options.page_len, n_pages, element: options.device.kv_element() },
+        kv: KvConfig { page_len: options.page_len, n_pages, element: options.device.kv_element(options) },
         max_tokens: options.max_batch,
         max_outputs: MAX_OUTPUTS.min(options.max_batch),
     })

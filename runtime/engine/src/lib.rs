@@ -76,7 +76,7 @@ pub use silhak_gguf as gguf;
 #[cfg(feature = "gpu")]
 pub use silhak_gpu::{AdapterInfo, GpuError, adapters};
 pub use silhak_model::{Error as ModelError, GpuLayers, HyperParams, architectures};
-pub use silhak_ops::{Error as BackendError, KernelTime};
+pub use silhak_ops::{Error as BackendError, KernelTime, KvElement};
 pub use silhak_text::{
     DateTime, Message, ReasoningTags, Special, Tokenizer, TokenizerError, ToolCall, ToolCallError, ToolCallFormat,
 };

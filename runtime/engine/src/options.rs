@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use silhak_cpu::Isa;
 use silhak_model::GpuLayers;
+use silhak_ops::KvElement;
 use silhak_text::{ReasoningTags, ToolCallFormat};
 
 use crate::{CancelToken, Device, SamplingOptions};
@@ -58,6 +59,10 @@ pub struct LoadOptions {
     pub max_batch: usize,
     /// Tokens per page of keys and values.
     pub page_len: usize,
+    /// How keys and values are stored; `None` takes half precision, or for [`Device::Reference`] single. In 8 bits a context
+    /// takes little more than half of the memory, and attention over a long one reads as much less; small models answer
+    /// noticeably worse. What the model's heads do not fit is an error.
+    pub kv_element: Option<KvElement>,
     /// Overrides the pre-tokenizer that the file names (`tokenizer.ggml.pre`).
     pub pre: Option<String>,
     /// Times every kernel on the GPU, which makes the whole slower: [`crate::Model::profile`] tells.
@@ -84,6 +89,7 @@ impl Default for LoadOptions {
             sequences: 1,
             max_batch: 512,
             page_len: 64,
+            kv_element: None,
             pre: None,
             profile: false,
             progress: None,
@@ -108,6 +114,7 @@ impl fmt::Debug for LoadOptions {
             .field("sequences", &self.sequences)
             .field("max_batch", &self.max_batch)
             .field("page_len", &self.page_len)
+            .field("kv_element", &self.kv_element)
             .field("pre", &self.pre)
             .field("profile", &self.profile)
             .finish_non_exhaustive()

@@ -58,6 +58,7 @@ impl DeviceArgs {
             adapter: self.adapter.clone(),
             gpu_layers: self.gpu_layers,
             gpu_memory: self.gpu_memory,
+            kv_element: self.kv,
             threads: self.threads,
             isa: self.isa,
             repack: self.no_repack.then_some(false),

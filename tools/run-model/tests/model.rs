@@ -68,6 +68,8 @@ fn fit_tells_what_fits() {
     let part = |name: &str| roomy[name].as_u64().unwrap();
     assert_eq!((&roomy["shares"][0]["n_layers"], &roomy["shares"][0]["is_gpu"]), (&7.into(), &false.into()));
     assert_eq!(part("total_bytes"), part("weights_bytes") + part("kv_bytes") + part("scratch_bytes"));
+    let kv_bytes = fit(&["--ctx", "100", "--kv", "q8_0"])["kv_bytes"].as_u64().unwrap();
+    assert_eq!(kv_bytes * 64, part("kv_bytes") * 34);
     let tight = fit(&["--memory", &(part("total_bytes") - 1).to_string(), "--ctx", "100"]);
     assert_eq!(tight["fits"], false);
     assert!(tight["largest_n_ctx"].as_u64().unwrap() <= 100);

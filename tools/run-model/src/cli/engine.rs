@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{BoolishValueParser, PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use silhak::cpu::Isa;
-use silhak::{Device, GpuLayers, SamplingOptions};
+use silhak::{Device, GpuLayers, KvElement, SamplingOptions};
 
 use super::ConsentArgs;
 use super::size::parse_bytes;
@@ -31,6 +31,11 @@ pub(crate) struct DeviceArgs {
     /// Most of the GPU's memory to use, such as 8GiB; by default nine tenths of it
     #[arg(long, env = "SILHAK_GPU_MEMORY", value_name = "SIZE", value_parser = parse_bytes)]
     pub(crate) gpu_memory: Option<u64>,
+
+    /// How keys and values are stored: in q8_0 a context takes little more than half of the memory, and small models answer
+    /// noticeably worse [default: f16]
+    #[arg(long, env = "SILHAK_KV", value_parser = kv_parser())]
+    pub(crate) kv: Option<KvElement>,
 
     /// CPU threads; by default one per physical core
     #[arg(long, env = "SILHAK_THREADS", value_name = "N")]
@@ -253,6 +258,10 @@ pub(crate) struct BenchArgs {
 
 fn device_parser() -> impl TypedValueParser<Value = Device> {
     PossibleValuesParser::new(Device::ALL.map(|(_, name)| name)).try_map(|name| name.parse::<Device>())
+}
+
+fn kv_parser() -> impl TypedValueParser<Value = KvElement> {
+    PossibleValuesParser::new(KvElement::ALL.map(KvElement::name)).try_map(|name| name.parse::<KvElement>())
 }
 
 fn isa_parser() -> impl TypedValueParser<Value = Isa> {

@@ -249,6 +249,10 @@ fn korean(error: &Error) -> String {
              들어가는지 볼 수 있습니다.",
             bytes(*size as u64)
         ),
+        E::Prepare(BackendError::KvHead { element, block_len, found }) => format!(
+            "키와 값을 {element}(으)로 저장하려면 헤드의 크기가 {block_len}의 배수여야 하는데 이 모델은 {found}입니다. --kv f16으로 실행해 \
+             주십시오."
+        ),
         E::NoFreePages { .. } => "문맥을 저장할 메모리가 모자랍니다. --ctx를 늘려 다시 실행해 주십시오.".into(),
         E::OtherVocabulary { found, expected } => format!(
             "원본의 어휘는 {expected}개인데 이 모델은 {found}개입니다. 서로 다른 모델이니 원본을 확인하십시오"
