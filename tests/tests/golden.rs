@@ -72,17 +72,17 @@ fn the_kernels_stay_near_the_golden_likelihood() {
     }
 }
 
-/// Small models lose by keys and values in 8 bits, as much as was measured.
+/// What keys and values in 8 bits cost depends on the model: the smaller Qwen loses 0.092, the others less than 0.01.
 #[test]
 fn keys_and_values_in_8_bits_cost_what_was_measured() {
-    for (file, name) in MODELS {
+    for ((file, name), most) in MODELS.into_iter().zip([0.02, 0.02, 0.12, 0.02]) {
         let Some(path) = model_or_skip(&format!("{file}.gguf")) else { continue };
         let kv_element = Some(KvElement::Q8_0);
         let options = LoadOptions { device: Device::Cpu, n_ctx: Some(256), kv_element, ..LoadOptions::default() };
         let golden = golden(name);
         let found = mean_nll(&Model::load(path, options).unwrap(), &golden.ids);
         println!("{file}: {found:.6}, golden {:.6}", golden.mean_nll);
-        assert!((found - golden.mean_nll).abs() <= 0.1, "{file}: {found} is not near {}", golden.mean_nll);
+        assert!((found - golden.mean_nll).abs() <= most, "{file}: {found} is not near {}", golden.mean_nll);
     }
 }
 
