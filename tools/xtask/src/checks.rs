@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::arm::{self, ARM};
-use crate::{fetch, folders, process, python};
+use crate::{fetch, folders, process, python, spills};
 use report::{Outcome, Report};
 
 #[derive(Args)]
@@ -39,6 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     report.step("documentation builds", documentation);
     report.steps("cargo deny", || deny::check(options.offline));
     report.steps("cargo test", || cargo_test::run(interpreter.as_deref()));
+    report.step("inner loops in registers", spills);
     report.step("CPU kernels on ARM", || arm(options.offline, interpreter.as_deref()));
     Ok(report.finish())
 }
@@ -137,6 +138,14 @@ fn arm(offline: bool, python: Option<&Path>) -> Result<Outcome> {
         Ok(toolchain) => toolchain.check(python).map(|()| Outcome::Passed),
         Err(error) => Ok(absent(ARM, format!("{error:#}"))),
     }
+}
+
+fn spills() -> Result<Outcome> {
+    if let Some(why) = spills::cannot_run() {
+        return Ok(Outcome::Skipped(why));
+    }
+    spills::check(&spills::measure()?)?;
+    Ok(Outcome::Passed)
 }
 
 fn clippy() -> Result<Outcome> {

@@ -15,6 +15,7 @@ mod oracle;
 mod peer;
 mod process;
 mod python;
+mod spills;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -44,6 +45,8 @@ enum Command {
     Peer(peer::Options),
     /// Measure what this machine's memory and cores give, and how much of it each kernel uses
     Limits(limits::Options),
+    /// Look for values that the kernels' inner loops keep on the stack, in the machine code (needs binutils)
+    Spills,
 }
 
 fn main() -> ExitCode {
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Oracle(options) => oracle::run(&options),
         Command::Peer(options) => peer::run(&options),
         Command::Limits(options) => limits::run(&options),
+        Command::Spills => spills::run(),
     };
     match outcome {
         Ok(code) => code,
