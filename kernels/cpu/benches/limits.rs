@@ -85,7 +85,8 @@ fn print_kernel(kernel: &LinearKernel, (rows, cols, tokens): Shape, timing: &Tim
     };
     let of_core = percent(gops, peak(kernel, &bounds.peaks));
     let (name, shape) = (kernel.name(), format!("{rows}x{cols}x{tokens}"));
-    println!("{name:36} {shape:>14}  {memory}  {gops:8.1} {of_core:>8}");
+    let reading = timing.reading.map_or_else(String::new, |reading| format!("  {reading}"));
+    println!("{name:36} {shape:>14}  {memory}  {gops:8.1} {of_core:>8}{reading}");
 }
 
 /// What bounds products of bytes in the kernel; none where it multiplies floats, or with what every processor has.

@@ -14,6 +14,8 @@ use crate::{folders, process};
 /// The names of kernels tell the format only in this way of writing them down.
 const FLAGS: &str = "-Csymbol-mangling-version=v0";
 
+/// What `SILHAK_REQUIRE` names to make a missing disassembler a failure, and the package that has it.
+pub(crate) const BINUTILS: &str = "binutils";
 const DISASSEMBLER: &str = "objdump";
 
 /// Where the kernels stand, and of which instruction sets.
@@ -43,7 +45,7 @@ pub(crate) fn cannot_run() -> Option<String> {
         return Some("it reads the machine code of x86-64 processors".into());
     }
     let missing = !process::available(DISASSEMBLER, &["--version"]);
-    missing.then(|| format!("needs {DISASSEMBLER}: apt-get install binutils"))
+    missing.then(|| format!("needs {DISASSEMBLER}: apt-get install {BINUTILS}"))
 }
 
 /// Builds the kernels and finds their inner loops.
@@ -74,7 +76,17 @@ pub(crate) fn check(loops: &[Loop]) -> Result<()> {
 /// The benchmark of the kernels, which has all of them.
 fn build() -> Result<PathBuf> {
     let mut cargo = process::cargo();
-    cargo.args(["build", "--release", "--package", "silhak-cpu", "--bench", "linear", "--message-format", "json"]);
+    cargo.args([
+        "build",
+        "--locked",
+        "--release",
+        "--package",
+        "silhak-cpu",
+        "--bench",
+        "linear",
+        "--message-format",
+        "json",
+    ]);
     cargo.arg("--target-dir").arg(folders::checkout().join("target/spills")).env("RUSTFLAGS", FLAGS);
     let messages = process::output(&mut cargo)?;
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());

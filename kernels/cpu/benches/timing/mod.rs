@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use silhak_cpu::{Activations, Caps, LinearKernel, Output};
+use silhak_cpu::{Activations, Caps, LinearKernel, Output, Reading};
 use silhak_ops::cases::Random;
 
 /// Rows and columns of the weights, and tokens.
@@ -11,6 +11,8 @@ pub(crate) type Shape = (usize, usize, usize);
 
 /// The runs of a kernel.
 pub(crate) struct Timing {
+    /// How weights were read, where there is a choice: the fastest way.
+    pub(crate) reading: Option<Reading>,
     /// Weights read in each.
     bytes: usize,
     /// In each; a product and a sum are two.
@@ -20,7 +22,7 @@ pub(crate) struct Timing {
 }
 
 impl Timing {
-    /// Runs `kernel` for [`BUDGET`]. The weights of a matvec are cycled through [`CYCLE_BYTES`], so that they come from
+    /// Runs `kernel` for [`BUDGET`], once for each way of reading if it can be told one. The weights of a matvec are cycled through [`CYCLE_BYTES`], so that they come from
     /// memory. An error says why the kernel does not take the shape.
     pub(crate) fn of(kernel: &LinearKernel, (rows, cols, tokens): Shape) -> Result<Timing, String> {
         let format = kernel.variant().format;
@@ -36,17 +38,23 @@ impl Timing {
         acts.reset(kernel.layout(), tokens, cols).map_err(|error| error.to_string())?;
         acts.fill(&x);
         let mut out = vec![0.0; rows * tokens];
-        let mut seconds = Vec::new();
-        let start = Instant::now();
-        while start.elapsed() < BUDGET || seconds.len() < 3 {
-            let copy = &weights[seconds.len() % n_copies * bytes..][..bytes];
-            let begin = Instant::now();
-            kernel.run(copy, cols, &acts, 0..tokens, &mut Output::new(&mut out, rows));
-            seconds.push(begin.elapsed().as_secs_f64());
-            black_box(&out);
-        }
-        seconds.sort_by(f64::total_cmp);
-        Ok(Timing { bytes, operations: 2 * rows * cols * tokens, seconds })
+        let mut run = |kernel: LinearKernel, reading| {
+            let mut seconds = Vec::new();
+            let start = Instant::now();
+            while start.elapsed() < BUDGET || seconds.len() < 3 {
+                let copy = &weights[seconds.len() % n_copies * bytes..][..bytes];
+                let begin = Instant::now();
+                kernel.run(copy, cols, &acts, 0..tokens, &mut Output::new(&mut out, rows));
+                seconds.push(begin.elapsed().as_secs_f64());
+                black_box(&out);
+            }
+            seconds.sort_by(f64::total_cmp);
+            Timing { reading, bytes, operations: 2 * rows * cols * tokens, seconds }
+        };
+        let told = kernel.readings().iter().map(|&reading| (kernel.with_reading(reading), Some(reading)));
+        let timings = told.map(|(kernel, reading)| run(kernel, reading));
+        let fastest = timings.min_by(|a, b| a.gigabytes()[1].total_cmp(&b.gigabytes()[1]).reverse());
+        Ok(fastest.unwrap_or_else(|| run(*kernel, None)))
     }
 
     /// Gigabytes of weights per second, in the best run and in the median one.

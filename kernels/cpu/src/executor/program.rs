@@ -305,7 +305,7 @@ impl<'a> Compiler<'a> {
                 }
             }
         }
-        (kernel.reading(self.weights.readings.of(self.plan.weight(weight).format)), acts)
+        (kernel.with_reading(self.weights.readings.of(self.plan.weight(weight).format)), acts)
     }
 
     /// Experts that a value chooses, or heads, each of which goes to a matrix of its own.

@@ -100,7 +100,7 @@ fn fastest(kernel: &LinearKernel, samples: &[Sample], caps: &Caps, team: &mut Te
     for _ in 0..ROUNDS {
         for (best, &reading) in best.iter_mut().zip(candidates) {
             let Some(sample) = samples.next() else { return Ok(Reading::default()) };
-            let seconds = sample.time(kernel.reading(reading), caps, team)?;
+            let seconds = sample.time(kernel.with_reading(reading), caps, team)?;
             *best = best.min(seconds / sample.panels.len() as f64);
         }
         if begin.elapsed() > BUDGET {

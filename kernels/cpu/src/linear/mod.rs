@@ -153,7 +153,7 @@ impl LinearKernel {
     ///
     /// # Panics
     /// If there are no streams, or more than [`Reading::MOST_STREAMS`].
-    pub fn reading(self, reading: Reading) -> LinearKernel {
+    pub fn with_reading(self, reading: Reading) -> LinearKernel {
         assert!((1..=Reading::MOST_STREAMS).contains(&reading.streams), "{reading}");
         LinearKernel { reading, ..self }
     }

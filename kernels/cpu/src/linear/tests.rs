@@ -253,7 +253,7 @@ fn results_do_not_depend_on_how_panels_are_read() {
             let x = random.activations(n_tokens * cols);
             let expected = bits(&run(&kernel, &rows, n_rows, &x, cols));
             for &reading in kernel.readings() {
-                let found = bits(&run(&kernel.reading(reading), &rows, n_rows, &x, cols));
+                let found = bits(&run(&kernel.with_reading(reading), &rows, n_rows, &x, cols));
                 assert_eq!(found, expected, "{kernel:?} {n_rows}x{cols} n={n_tokens}: {reading}");
             }
         }
