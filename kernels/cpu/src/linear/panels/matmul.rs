@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::formats::{InLanes, Lines};
-use super::lanes::Lanes;
+use super::lanes::{Lanes, pair};
 use super::layout::{Cut, ROWS};
 use super::{array, bytes_of_format};
 use crate::linear::activations::{Activations, TOKENS, TokenGroup};
@@ -191,8 +191,7 @@ impl Tile {
                     sum = l.mul_add(dots[t][v], factors, sum);
                     if B::HAS_OFFSET {
                         let minima = if B::IS_SPLIT {
-                            let [low, high] = act_sums.halves(t);
-                            let halves = l.splat(i32::from(low) & 0xffff | i32::from(high) << 16);
+                            let halves = l.splat(pair(act_sums.halves(t)));
                             let minima = l.mul_halves(l.load(&self.minima, V * part + v), halves);
                             l.mul_float(l.float(minima), act_scale)
                         } else {

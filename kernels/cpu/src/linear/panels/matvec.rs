@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::formats::{InLanes, Lines};
-use super::lanes::Lanes;
+use super::lanes::{Lanes, pair};
 use super::layout::ROWS;
 use super::{array, bytes_of_format};
 use crate::linear::activations::{Activations, QuantizedRow};
@@ -153,7 +153,7 @@ fn add_part<L: Lanes, B: InLanes, const T: usize>(
         sums[t] = l.mul_add(l.float(dots), l.mul_float(scales, splat_scale), sums[t]);
         if B::HAS_OFFSET {
             let minima = if B::IS_SPLIT {
-                let halves = l.splat(i32::from(low) & 0xffff | i32::from(high) << 16);
+                let halves = l.splat(pair([low, high]));
                 l.mul_float(l.float(l.mul_halves(B::minima_of(block, p), halves)), splat_scale)
             } else {
                 l.splat_float(sum as f32 * act_scale)

@@ -4,7 +4,7 @@ use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::vnni::{self, Vnni};
-use super::{Bytes, Lanes, Quad, dword, floats, methods};
+use super::{Bytes, Lanes, Quad, dword, floats, methods, pair};
 use crate::linear::activations::{GroupSums, TOKENS};
 use crate::{Avx2, AvxVnni};
 
@@ -236,12 +236,6 @@ impl Bytes {
         let largest = if above > zero { above } else { zero };
         (i16::MAX as i32 / (2 * 127 * largest)) as usize
     }
-}
-
-/// Two words as a lane.
-#[inline(always)]
-fn pair([low, high]: [i16; 2]) -> i32 {
-    i32::from(low) & 0xffff | i32::from(high) << 16
 }
 
 impl Lanes for AvxVnni {

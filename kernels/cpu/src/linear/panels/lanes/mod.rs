@@ -117,6 +117,12 @@ fn floats<L: Lanes, const V: usize>(l: L, sums: [[L::I; V]; TOKENS]) -> [[L::F; 
     out
 }
 
+/// Two words as a lane.
+#[inline(always)]
+pub(super) fn pair([low, high]: [i16; 2]) -> i32 {
+    i32::from(low) & 0xffff | i32::from(high) << 16
+}
+
 /// Four bytes as a lane.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
